@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+// Starts Inroad under a Node that can run it. Plain JavaScript for old Nodes: it must work right after `npm ci`.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+
+/** Node 26 brings node:ffi, which Inroad needs to work in network namespaces; the pinned package brings Node 26. */
+function suitableNode() {
+  if (Number(process.versions.node.split(".")[0]) >= 26) return process.execPath;
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`node-linux-${process.arch}/package.json`);
+    return join(dirname(manifest), "bin", "node");
+  } catch {
+    return undefined;
+  }
+}
+
+const node = suitableNode();
+if (node === undefined) {
+  console.error(
+    `inroad: this is Node ${process.versions.node}, and Inroad needs Node 26 or newer.\n` +
+      `  The package node-linux-${process.arch} brings it along: run \`npm ci\` without --omit=optional, or install Node 26.`,
+  );
+  process.exit(2);
+}
+
+const bundle = join(root, "dist", "inroad.js");
+const source = join(root, "src", "cli", "main.ts");
+const args = [
+  "--disable-warning=ExperimentalWarning",
+  existsSync(source) ? source : bundle,
+  ...process.argv.slice(2),
+];
+
+// Compiled code is kept between runs: start-up is mostly compiling otherwise.
+const cache =
+  process.env["XDG_CACHE_HOME"] ?? (process.env["HOME"] ? join(process.env["HOME"], ".cache") : undefined);
+if (cache !== undefined) process.env["NODE_COMPILE_CACHE"] ??= join(cache, "inroad");
+
+if (typeof process.execve === "function") {
+  process.execve(node, [node, ...args], process.env);
+} else {
+  const child = spawn(node, args, { stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  child.on("exit", (code, signal) => {
+    if (signal) process.removeAllListeners(signal);
+    if (signal) process.kill(process.pid, signal);
+    else process.exitCode = code ?? 1;
+  });
+}

@@ -1,0 +1,296 @@
+/**
+ * Holds a cluster: a process in the host's namespaces that starts the cluster process in its own, lends it sockets of
+ * the host, and ends when it ends. Every process of the cluster descends from this one; killing either ends all.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { createSocket, type Socket } from "node:dgram";
+import { openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { getServers } from "node:dns";
+import type { Server } from "node:net";
+import { join } from "node:path";
+import { entryUrl } from "#lib/entry";
+import { InroadError, messageOf } from "#lib/errors";
+import {
+  nodeConfigs,
+  type ClusterConfig,
+  type ClusterStatus,
+  type FromCluster,
+  type Publish,
+  type ToCluster,
+} from "#cluster";
+import type { CommandMapping } from "#path/pod";
+import { openEgress, undoEgress, type Egress } from "./egress.ts";
+import { createAuthority, kubeconfigText } from "./identity.ts";
+import type { Loaded } from "./manifests.ts";
+import { listenOnFirst, listenOnRequested } from "./ports.ts";
+import { describeReady, type ReadyFacts } from "./ready.ts";
+import { claim, firstProcess, release } from "./state.ts";
+import type { UpOptions } from "./up.ts";
+
+const stopGraceMs = 8_000;
+const apiPorts = [6443];
+/** Ports of the ingress, and where they are published by default: the first that is free and permitted. */
+const defaultPublish = [
+  { port: 80, hostPorts: [80, 8080] },
+  { port: 443, hostPorts: [443, 8443] },
+];
+
+interface Listener extends Publish {
+  readonly server: Server;
+}
+
+/** Brings the cluster up and stays until it ends or a signal comes. Returns the exit status. */
+export async function supervise(
+  options: UpOptions,
+  loaded: Loaded,
+  commands: readonly CommandMapping[],
+): Promise<number> {
+  const stateDir = claim(options.name);
+  const listeners: Server[] = [];
+  try {
+    const api = await listenOnFirst(apiPorts);
+    listeners.push(api.server);
+    const published = await publish(options.publish);
+    listeners.push(...published.map(({ server }) => server));
+    return await run(options, { stateDir, api, published, loaded, commands });
+  } finally {
+    for (const server of listeners) server.close();
+    release(stateDir);
+  }
+}
+
+interface Prepared {
+  readonly stateDir: string;
+  readonly api: { readonly server: Server; readonly port: number };
+  readonly published: readonly Listener[];
+  readonly loaded: Loaded;
+  readonly commands: readonly CommandMapping[];
+}
+
+async function run(options: UpOptions, prepared: Prepared): Promise<number> {
+  const started = performance.now();
+  const { stateDir, api, published } = prepared;
+  const log = openSync(join(stateDir, "log"), "a", 0o600);
+  const child = startCluster(log);
+  const line = createLine(child);
+  const exited = new Promise<string>((resolve) => {
+    child.once("exit", (code, signal) => resolve(signal ?? `exit status ${code}`));
+    child.once("error", (error) => resolve(error.message));
+  });
+  const ready = whenReady(child, (text) => writeSync(log, `${text}\n`));
+  const egress = openWayOut(stateDir, line, booted(child));
+  const stopRequested = stopSignal();
+  try {
+    await equip(line, options, prepared);
+    const first = await Promise.race([ready, exited, stopRequested]);
+    if (typeof first === "string") return first === "stop" ? 0 : clusterDied(first, stateDir);
+    const seconds = (performance.now() - started) / 1000;
+    const { words } = await egress;
+    announce(options, first, { api: api.port, published, stateDir, seconds, egress: words });
+    const shown = options.show === undefined || (await showRequests(options.name, options.show));
+    const end = options.once ? 0 : await untilEnd(exited, stopRequested);
+    return shown ? end : 1;
+  } finally {
+    line.say({ type: "stop" });
+    const killer = setTimeout(() => child.kill("SIGKILL"), stopGraceMs);
+    await exited;
+    clearTimeout(killer);
+    await (await egress).close();
+  }
+}
+
+/** The way to talk to the cluster process. */
+interface Line {
+  say(message: ToCluster): void;
+  /** Hands a socket over: both processes would accept, so ours closes its copy once the other has it. */
+  lend(message: ToCluster, handle: Server | Socket): void;
+  onMessage(listener: (message: FromCluster) => void): void;
+}
+
+function createLine(child: ChildProcess): Line {
+  return {
+    say: (message) => {
+      if (child.connected) child.send(message);
+    },
+    lend: (message, handle) => {
+      if (child.connected) child.send(message, handle, {}, () => handle.close());
+    },
+    onMessage: (listener) => child.on("message", listener),
+  };
+}
+
+/** Gives the cluster process its orders, the host's sockets and its identity; serves its wishes for certificates. */
+async function equip(line: Line, options: UpOptions, prepared: Prepared): Promise<void> {
+  const { stateDir, api, published, loaded } = prepared;
+  const { objects, locations } = loaded;
+  line.say({ type: "start", config: configOf(options, prepared), objects, locations });
+  line.lend({ type: "api-listener" }, api.server);
+  for (const { server, port } of published) line.lend({ type: "publish-listener", port }, server);
+  const dns = createSocket("udp4");
+  dns.bind(0, () => line.lend({ type: "dns-socket" }, dns));
+  const { identity, admin, issueIngress } = await createAuthority();
+  const issue = async (hosts: readonly string[]): Promise<void> =>
+    line.say({ type: "ingress-certificate", ...(await issueIngress(hosts)) });
+  line.onMessage((message) => {
+    if (message.type !== "issue") return;
+    issue(message.hosts).catch((error: unknown) =>
+      console.error(`inroad: no certificate: ${messageOf(error)}`),
+    );
+  });
+  line.say({ type: "identity", identity });
+  const privately = { mode: 0o600 };
+  writeFileSync(join(stateDir, "ca.crt"), identity.caCertificate, privately);
+  writeFileSync(
+    join(stateDir, "kubeconfig"),
+    kubeconfigText(options.name, api.port, identity, admin),
+    privately,
+  );
+}
+
+/** The end of the cluster process before it was ready, with the last words it left in its log. */
+function clusterDied(how: string, stateDir: string): never {
+  const last = readFileSync(join(stateDir, "log"), "utf8").trim().split("\n").at(-1);
+  throw new InroadError("ClusterDied", `the cluster process ended (${how}): ${last}`, {
+    mend: "run `inroad doctor`; it says what this machine lacks",
+    exitStatus: 1,
+  });
+}
+
+async function showRequests(name: string, url: string): Promise<boolean> {
+  const { show } = await import("./show.ts");
+  return show(name, url);
+}
+
+/** Opens the way out once the cluster process lives. Without one the cluster works all the same; the words say why. */
+async function openWayOut(
+  stateDir: string,
+  line: Line,
+  alive: Promise<void>,
+): Promise<Pick<Egress, "words" | "close">> {
+  await alive;
+  const init = firstProcess(stateDir);
+  try {
+    if (init === undefined) throw new InroadError("NoEgress", "the cluster process is gone");
+    const egress = await openEgress(stateDir, init);
+    line.say({ type: "egress", link: egress.link });
+    return egress;
+  } catch (error) {
+    return {
+      words: `pods cannot reach other networks: ${messageOf(error)}`,
+      close: () => undoEgress(stateDir),
+    };
+  }
+}
+
+/** Fulfilled when the cluster process runs in its namespaces, or has ended. */
+function booted(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.once("exit", () => resolve());
+    child.on("message", (message: FromCluster) => {
+      if (message.type === "booted") resolve();
+    });
+  });
+}
+
+/** Waits for a signal (0) or the end of the cluster (1). */
+async function untilEnd(exited: Promise<string>, stop: Promise<"stop">): Promise<number> {
+  const end = await Promise.race([exited, stop]);
+  if (end === "stop") return 0;
+  console.error(`inroad: the cluster process ended (${end})`);
+  return 1;
+}
+
+/** Starts the cluster process in namespaces of its own; it dies with us whatever happens to us. */
+function startCluster(log: number): ChildProcess {
+  const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
+  return spawn(
+    "setpriv",
+    [
+      ...["--pdeathsig", "KILL", "unshare", ...user, "--net", "--mount", "--pid"],
+      ...["--fork", "--kill-child=KILL", "--mount-proc"],
+      ...[process.execPath, "--disable-warning=ExperimentalWarning", entryUrl("cluster/main").pathname],
+    ],
+    // A session of its own: Ctrl-C is for us, and we stop it in order.
+    { stdio: ["ignore", log, log, "ipc"], detached: true },
+  );
+}
+
+function whenReady(child: ChildProcess, writeLog: (line: string) => void): Promise<ClusterStatus> {
+  const { promise, resolve, reject } = Promise.withResolvers<ClusterStatus>();
+  // It may fail before anybody waits for it.
+  promise.catch(() => undefined);
+  child.on("message", (message: FromCluster) => {
+    if (message.type === "ready") resolve(message.summary);
+    if (message.type === "log") writeLog(message.line);
+    if (message.type === "failed") {
+      reject(
+        new InroadError(message.code, message.message, {
+          exitStatus: 1,
+          ...(message.mend === undefined ? {} : { mend: message.mend }),
+        }),
+      );
+    }
+  });
+  return promise;
+}
+
+function stopSignal(): Promise<"stop"> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.once(signal, () => resolve("stop"));
+  });
+}
+
+async function publish(requested: readonly string[]): Promise<Listener[]> {
+  if (requested.includes("none")) {
+    if (requested.length > 1) throw badPublish(requested.join(", "));
+    return [];
+  }
+  const listeners: Listener[] = [];
+  if (requested.length === 0) {
+    for (const { port, hostPorts } of defaultPublish) {
+      const { server, port: hostPort } = await listenOnFirst(hostPorts);
+      listeners.push({ server, hostPort, port });
+    }
+  }
+  for (const text of requested) {
+    const [hostPort, port] = text.split(":").map(Number);
+    if (!isPort(hostPort) || !isPort(port)) throw badPublish(text);
+    listeners.push({ server: await listenOnRequested(hostPort), hostPort, port });
+  }
+  return listeners;
+}
+
+function isPort(value: number | undefined): value is number {
+  return value !== undefined && Number.isInteger(value) && value > 0 && value < 65536;
+}
+
+function badPublish(text: string): InroadError {
+  return new InroadError("InvalidPublish", `"${text}" is not HOST:PORT`, {
+    where: "--publish",
+    mend: "for example --publish 8080:80, or --publish none",
+  });
+}
+
+function configOf(options: UpOptions, { stateDir, published, commands }: Prepared): ClusterConfig {
+  return {
+    name: options.name,
+    domain: "cluster.local",
+    nodes: nodeConfigs(options.nodes),
+    proxyMode: options.proxyMode,
+    serviceCIDR: "10.96.0.0/16",
+    podCIDR: "10.244.0.0/16",
+    publish: published.map(({ hostPort, port }) => ({ hostPort, port })),
+    stateDir,
+    root: process.getuid?.() === 0,
+    upstreamDns: getServers(),
+    commands,
+  };
+}
+
+function announce(options: UpOptions, status: ClusterStatus, facts: ReadyFacts): void {
+  const text = describeReady(status, facts);
+  if (process.send !== undefined) return void process.send({ ready: text }, () => process.disconnect?.());
+  console.log(text);
+  if (!options.once && options.show === undefined) console.log("  press Ctrl-C to take it down");
+}

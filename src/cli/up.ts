@@ -1,0 +1,94 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { InroadError } from "#lib/errors";
+import { notBuilt } from "./unbuilt.ts";
+import { nameOption } from "./options.ts";
+import { preflight } from "./doctor.ts";
+import { startDetached } from "./detach.ts";
+
+export interface UpOptions {
+  readonly name: string;
+  readonly filename: readonly string[];
+  readonly kustomize?: string;
+  readonly nodes: number;
+  readonly proxyMode: "nftables" | "iptables";
+  readonly overlay: "vxlan";
+  readonly publish: readonly string[];
+  readonly config?: string;
+  readonly dataDir?: string;
+  readonly detach: boolean;
+  readonly once: boolean;
+  readonly show?: string;
+}
+
+export function upCommand(): Command {
+  return new Command("up")
+    .description("bring up a cluster and the objects of the given files; stays in the foreground")
+    .option("-f, --filename <path>", "file, directory, or - for standard input; repeatable", collect, [])
+    .option("-k, --kustomize <dir>", "kustomization directory")
+    .addOption(nameOption())
+    .option("--nodes <n>", "number of nodes, 1 to 20", nodeCount, 2)
+    .addOption(
+      new Option("--proxy-mode <mode>", "how Services reach pods")
+        .choices(["nftables", "iptables", "ipvs", "userspace"])
+        .default("nftables"),
+    )
+    .addOption(
+      new Option("--overlay <kind>", "how nodes reach each other")
+        .choices(["vxlan", "host-gw"])
+        .default("vxlan"),
+    )
+    .option(
+      "--publish <host:port>",
+      "publish a port of the load balancer on the host's loopback; repeatable; none for nothing",
+      collect,
+      [],
+    )
+    .option(
+      "--config <file>",
+      "which containers run which local command (default: ./inroad.yaml if it is there)",
+    )
+    .option("--data-dir <dir>", "keep the state of the API in this directory")
+    .option("--detach", "return when the cluster is ready", false)
+    .option("--once", "bring up, show, take down; exit 0 only if all of it held", false)
+    .option("--show <url>", "when ready, send requests to this URL from outside and show the path of one")
+    .action(up);
+}
+
+async function up(options: UpOptions): Promise<void> {
+  refuseUnbuilt(options);
+  // Loaded only here: other verbs need neither the schema of the objects nor the YAML parser.
+  const [{ loadManifests }, { loadMappings }, { supervise }] = await Promise.all([
+    import("./manifests.ts"),
+    import("./mappings.ts"),
+    import("./supervisor.ts"),
+  ]);
+  const loaded = loadManifests(options.filename);
+  const commands = loadMappings(options.config);
+  for (const warning of loaded.warnings) console.error(`warning: ${warning}`);
+  preflight(options.proxyMode);
+  process.exitCode = options.detach
+    ? await startDetached(options.name)
+    : await supervise(options, loaded, commands);
+}
+
+function refuseUnbuilt(options: UpOptions): void {
+  if (options.kustomize !== undefined) throw notBuilt("--kustomize");
+  if (options.dataDir !== undefined) throw notBuilt("--data-dir");
+  const mode: string = options.proxyMode;
+  if (mode !== "nftables" && mode !== "iptables") throw notBuilt(`--proxy-mode ${mode}`);
+  const overlay: string = options.overlay;
+  if (overlay !== "vxlan") throw notBuilt(`--overlay ${overlay}`);
+  if (options.detach && (options.once || options.show !== undefined)) {
+    throw new InroadError("ConflictingOptions", "--detach goes with neither --once nor --show");
+  }
+}
+
+function collect(value: string, previous: readonly string[]): string[] {
+  return [...previous, value];
+}
+
+function nodeCount(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 20) throw new InvalidArgumentError("1 to 20 nodes.");
+  return value;
+}

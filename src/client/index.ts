@@ -1,0 +1,25 @@
+/** The door of the client: requests, informers, control loops, snapshots; the same for every cluster. */
+export { ApiError } from "./api-error.ts";
+export { createClient } from "./client.ts";
+export type { Client, DeleteOptions, ListResult, PatchOptions, Selection } from "./client.ts";
+export { createManualClock, systemClock } from "./clock.ts";
+export type { Clock, ManualClock } from "./clock.ts";
+export { runController } from "./controller.ts";
+export type { Controller, ControllerMetrics, ControllerOptions } from "./controller.ts";
+export { createEventRecorder } from "./events.ts";
+export type { EventRecorder, EventSubject } from "./events.ts";
+export { httpsTransport } from "./https.ts";
+export type { ClosableTransport, HttpsOptions } from "./https.ts";
+export { createInformer } from "./informer.ts";
+export type { Informer, InformerOptions } from "./informer.ts";
+export { createInformers } from "./informers.ts";
+export type { Informers } from "./informers.ts";
+export { transportFromKubeconfig } from "./kubeconfig.ts";
+export { apiVersionOf } from "./resource-path.ts";
+export { createSnapshotSource } from "./snapshot-source.ts";
+export type { LiveSnapshotSource, SnapshotSourceOptions } from "./snapshot-source.ts";
+export { objectKey } from "./store.ts";
+export type { ChangeListener, ChangeType } from "./store.ts";
+export { createWorkQueue } from "./work-queue.ts";
+export type { WorkQueue } from "./work-queue.ts";
+export type { ApiRequest, ApiResponse, Transport } from "./types.ts";

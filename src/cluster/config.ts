@@ -1,0 +1,61 @@
+import type { CommandMapping } from "#path/pod";
+
+/** What a cluster is made of; every value can be overridden by the command that starts it. */
+export interface ClusterConfig {
+  readonly name: string;
+  readonly domain: string;
+  readonly nodes: readonly NodeConfig[];
+  readonly proxyMode: ProxyMode;
+  readonly serviceCIDR: string;
+  readonly podCIDR: string;
+  /** Ports of the load balancer's address that are published on the host's loopback. */
+  readonly publish: readonly Publish[];
+  /** Directory of this cluster's files, mode 0700, as seen by the host and by the cluster alike. */
+  readonly stateDir: string;
+  /** True when the cluster runs as real root (no user namespace). */
+  readonly root: boolean;
+  /** Nameservers of the host for names outside the cluster; empty: such names get SERVFAIL. */
+  readonly upstreamDns: readonly string[];
+  /** Local commands that stand for containers (`inroad.yaml`), as parsed by the command line. */
+  readonly commands: readonly CommandMapping[];
+}
+
+export type ProxyMode = "nftables" | "iptables";
+
+export interface NodeConfig {
+  readonly name: string;
+  readonly address: string;
+  readonly podCIDR: string;
+}
+
+export interface Publish {
+  readonly hostPort: number;
+  readonly port: number;
+}
+
+/** Addresses that are the same in every cluster; each cluster has network namespaces of its own. */
+export const addresses = {
+  /** The control address on the underlay: the API server listens here. */
+  control: "172.30.0.1",
+  apiPort: 6443,
+  edge: "172.30.0.2",
+  firstNode: 11,
+  underlay: "172.30.0.0/24",
+  kubernetesService: "10.96.0.1",
+  dnsService: "10.96.0.10",
+  internet: "203.0.113.10",
+  publicDns: "203.0.113.53",
+  outside: "203.0.113.0/24",
+  pool: "203.0.113.128/25",
+  /** Links between the host and clusters run by root (shared address space, RFC 6598), one /30 each. */
+  hostLinks: "100.126.0.0/16",
+} as const;
+
+/** `node-a`, `node-b` ... `node-z`, then `node-27` and on; at most 100. */
+export function nodeConfigs(count: number): NodeConfig[] {
+  return Array.from({ length: count }, (_, index) => ({
+    name: index < 26 ? `node-${String.fromCharCode(97 + index)}` : `node-${index + 1}`,
+    address: `172.30.0.${addresses.firstNode + index}`,
+    podCIDR: `10.244.${index}.0/24`,
+  }));
+}

@@ -1,0 +1,71 @@
+/** What the supervisor (in the host's namespaces) and the cluster process say to each other over IPC. */
+import type { KubeObject } from "#kube";
+import type { ClusterConfig } from "./config.ts";
+import type { EgressLink } from "./egress.ts";
+
+export interface Identity {
+  readonly caCertificate: string;
+  readonly serverCertificate: string;
+  readonly serverKey: string;
+}
+
+export type ToCluster =
+  | {
+      readonly type: "start";
+      readonly config: ClusterConfig;
+      readonly objects: readonly KubeObject[];
+      /** `file:line` by `Kind namespace/name`. */
+      readonly locations: Readonly<Record<string, string>>;
+    }
+  | { readonly type: "identity"; readonly identity: Identity }
+  /** The answer to `issue`: serves TLS for hosts without a usable Secret. */
+  | { readonly type: "ingress-certificate"; readonly certificate: string; readonly key: string }
+  /** Comes with a net.Server that listens on the host's loopback. */
+  | { readonly type: "api-listener" }
+  | { readonly type: "publish-listener"; readonly port: number }
+  /** Comes with a dgram.Socket of the host's namespace. */
+  | { readonly type: "dns-socket" }
+  /** The supervisor has put a device for the way out into the cluster's home namespace. */
+  | { readonly type: "egress"; readonly link: EgressLink }
+  | { readonly type: "stop" };
+
+export type FromCluster =
+  /** The process runs in its namespaces. */
+  | { readonly type: "booted" }
+  /** Asks for a certificate of the cluster's CA for these hosts. */
+  | { readonly type: "issue"; readonly hosts: readonly string[] }
+  | { readonly type: "ready"; readonly summary: ClusterStatus }
+  | { readonly type: "failed"; readonly code: string; readonly message: string; readonly mend?: string }
+  | { readonly type: "log"; readonly line: string };
+
+/** What `inroad status` shows, and the cluster tells when it is ready. */
+export interface ClusterStatus {
+  readonly name: string;
+  readonly ready: boolean;
+  /** Why it is not ready; empty when it is. */
+  readonly waitingFor: readonly string[];
+  readonly proxyMode: string;
+  readonly rootless: boolean;
+  readonly nodes: readonly { readonly name: string; readonly address: string; readonly ready: boolean }[];
+  readonly pods: readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly node: string;
+    readonly address: string;
+    readonly ready: boolean;
+  }[];
+  readonly services: readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly type: string;
+    readonly clusterIP: string;
+    readonly addresses: readonly string[];
+  }[];
+  readonly hosts: readonly { readonly host: string; readonly address: string; readonly tls: boolean }[];
+  readonly findings: readonly {
+    readonly severity: string;
+    readonly object: string;
+    readonly message: string;
+    readonly mend?: string;
+  }[];
+}

@@ -1,0 +1,89 @@
+/** What the command line may ask of a running cluster. */
+import { join } from "node:path";
+import type { Client, LiveSnapshotSource } from "#client";
+import { InroadError } from "#lib/errors";
+import type { ObjectRef } from "#model";
+import type { Outside } from "#path/load-balancer";
+import type { NodesHandle } from "#path/node";
+import { accountOf } from "#trace";
+import { serveControl } from "./control.ts";
+import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
+import { findPlace, writeResolver, type Place, type Places } from "./places.ts";
+import { sendRequest, type Sender } from "./request.ts";
+import { traceRequest, type TraceOrder } from "./trace.ts";
+
+export interface OrdersOptions {
+  readonly start: Extract<ToCluster, { type: "start" }>;
+  readonly client: Client;
+  readonly source: LiveSnapshotSource;
+  readonly network: NodesHandle;
+  readonly outside: Outside;
+  readonly secrets: { readonly identity: Identity };
+  readonly status: () => ClusterStatus;
+}
+
+/** Serves `/status`, `/place`, `/request` and `/trace` on the cluster's control socket. */
+export function serveOrders(options: OrdersOptions): ReturnType<typeof serveControl> {
+  const { start, client, source, outside, secrets, status } = options;
+  const { config, locations } = start;
+  const places = placesOf(options);
+  const placeAt = (from: string): Place => findPlace(places, from, config.domain);
+  const senderAt = (from: string): Sender => ({
+    ...placeAt(from),
+    caCertificate: secrets.identity.caCertificate,
+  });
+  const tracing = {
+    client,
+    snapshot: () => source.current(),
+    edge: outside.edge,
+    locate: ({ kind, namespace, name }: ObjectRef) => locations[`${kind} ${namespace ?? ""}/${name}`],
+  };
+  return serveControl(join(config.stateDir, "control.sock"), {
+    "/status": status,
+    "/place": (query) => {
+      const place = placeAt(query.get("from") ?? "internet");
+      return { fd: place.ns.fd, ...writeResolver(config.stateDir, place) };
+    },
+    "/request": async (_, body) => {
+      const { url, from, ...rest } = requestBody(body);
+      const sent = await sendRequest(senderAt(from), { url, ...rest });
+      const account = accountOf(sent.response?.body ?? "");
+      return {
+        status: sent.response?.status ?? 0,
+        error: sent.error,
+        pod: account?.pod,
+        node: account?.node,
+      };
+    },
+    "/trace": (_, body) => {
+      const order = requestBody(body);
+      return traceRequest(tracing, senderAt(order.from), order);
+    },
+  });
+}
+
+function requestBody(body: unknown): TraceOrder {
+  const given: Partial<TraceOrder> = typeof body === "object" && body !== null ? body : {};
+  if (typeof given.url !== "string" || !URL.canParse(given.url)) {
+    throw new InroadError("BadRequest", "the request needs a URL");
+  }
+  const { url, from = "internet", method = "GET", headers = {}, dryRun = false } = given;
+  return { url, from, method, headers, dryRun };
+}
+
+function placesOf({ network, outside, source }: OrdersOptions): Places {
+  return {
+    internet: outside.internet,
+    edge: outside.edge,
+    node: (name) => network.nodes.get(name)?.ns,
+    pod: (namespace, name) => {
+      const pod = source.current().pods.get(`${namespace}/${name}`);
+      const node = pod?.node === undefined ? undefined : network.nodes.get(pod.node);
+      return pod === undefined ? undefined : node?.sandboxes.find(pod.uid)?.ns;
+    },
+    known: () => [
+      ...["internet", "edge", ...[...network.nodes.keys()].map((name) => `node/${name}`)],
+      ...[...source.current().pods.keys()].slice(0, 10).map((key) => `pod/${key}`),
+    ],
+  };
+}

@@ -1,0 +1,75 @@
+/** The places of the cluster where a program can run or a request can start, and the resolver that each has. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { InroadError } from "#lib/errors";
+import type { NetNs } from "#kernel";
+import { addresses } from "./config.ts";
+
+export interface Places {
+  readonly internet: NetNs;
+  readonly edge: NetNs;
+  node(name: string): NetNs | undefined;
+  pod(namespace: string, name: string): NetNs | undefined;
+  /** Names for error messages. */
+  known(): readonly string[];
+}
+
+export interface Place {
+  readonly ns: NetNs;
+  readonly nameserver: string;
+  readonly search: readonly string[];
+  readonly ndots: number;
+  /** Set where the place is a pod. */
+  readonly pod?: { readonly namespace: string; readonly name: string };
+}
+
+/** Pods ask the cluster DNS with the search list that Kubernetes gives them; everybody else asks the public DNS. */
+const podNdots = 5;
+
+/** Finds `internet`, `edge`, `node/NODE` or `pod/NAMESPACE/POD`. Throws `NoSuchPlace`. */
+export function findPlace(places: Places, text: string, domain: string): Place {
+  const [kind = "", first = "", second = "", ...more] = text.split("/");
+  const outside = (ns: NetNs): Place => ({ ns, nameserver: addresses.publicDns, search: [], ndots: 1 });
+  const inside = (ns: NetNs): Place => ({ ns, nameserver: addresses.dnsService, search: [], ndots: 1 });
+  if (more.length === 0) {
+    if (text === "internet") return outside(places.internet);
+    if (text === "edge") return outside(places.edge);
+    const node = kind === "node" && second === "" ? places.node(first) : undefined;
+    if (node !== undefined) return inside(node);
+    const pod = kind === "pod" ? places.pod(first, second) : undefined;
+    if (pod !== undefined) {
+      return {
+        ...inside(pod),
+        search: [`${first}.svc.${domain}`, `svc.${domain}`, domain],
+        ndots: podNdots,
+        pod: { namespace: first, name: second },
+      };
+    }
+  }
+  throw new InroadError("NoSuchPlace", `there is no place "${text}"`, {
+    where: "--from",
+    mend: `places are: ${places.known().join(", ")}`,
+  });
+}
+
+/** Writes the resolv.conf and nsswitch.conf of a place; returns their paths. */
+export function writeResolver(stateDir: string, place: Place): { resolvConf: string; nsswitchConf: string } {
+  const directory = join(stateDir, "resolver");
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  const label = place.pod === undefined ? place.nameserver : `${place.pod.namespace}.${place.pod.name}`;
+  const resolvConf = join(directory, `${label}.resolv.conf`);
+  const nsswitchConf = join(directory, "nsswitch.conf");
+  writeFileSync(resolvConf, resolvConfText(place));
+  writeFileSync(
+    nsswitchConf,
+    "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+  );
+  return { resolvConf, nsswitchConf };
+}
+
+function resolvConfText({ nameserver, search, ndots }: Place): string {
+  const lines = [`nameserver ${nameserver}`];
+  if (search.length > 0) lines.push(`search ${search.join(" ")}`);
+  if (ndots !== 1) lines.push(`options ndots:${ndots}`);
+  return `${lines.join("\n")}\n`;
+}

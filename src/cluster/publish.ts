@@ -1,0 +1,30 @@
+/** Ports of the load balancer on the host's loopback: every accepted connection goes on from the `internet` namespace. */
+import type { Server, Socket } from "node:net";
+import { tcpConnect, type NetNs } from "#kernel";
+import type { Log } from "#lib/log";
+
+/** Relays a listening socket of the host to `target()`; connections are refused while there is no target. */
+export function relay(
+  server: Server,
+  options: { from: NetNs; port: number; target: () => string | undefined; log: Log },
+): void {
+  server.on("connection", (client: Socket) => {
+    const address = options.target();
+    if (address === undefined) return client.destroy();
+    const upstream = tcpConnect(options.from, address, options.port);
+    join(client, upstream);
+  });
+  server.on("error", (error) => options.log.warn("published port failed", { error: error.message }));
+}
+
+/** Joins two sockets so that data, half-close and errors pass through. */
+function join(client: Socket, upstream: Socket): void {
+  for (const [from, to] of [
+    [client, upstream],
+    [upstream, client],
+  ] as const) {
+    from.on("error", () => to.destroy());
+    from.on("close", () => to.destroySoon());
+    from.pipe(to);
+  }
+}

@@ -1,0 +1,184 @@
+/** Sends one request from a place of the cluster, as the client that a trace explains: own DNS question, own connection. */
+import { randomBytes } from "node:crypto";
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { connect as tlsConnect, type TLSSocket } from "node:tls";
+import { InroadError, codeOf, messageOf } from "#lib/errors";
+import { isIPv4 } from "#lib/ip";
+import { tcpConnect, udpSocket, type NetNs } from "#kernel";
+import { resolveName, socketsFrom, type Resolution, type ResolverConfig } from "#serve/dns";
+
+export interface Sender {
+  readonly ns: NetNs;
+  readonly nameserver: string;
+  readonly search: readonly string[];
+  readonly ndots: number;
+  readonly caCertificate: string;
+}
+
+export interface RequestToSend {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What the client itself saw of one request. Times are milliseconds. */
+export interface SentRequest {
+  readonly requestId: string;
+  readonly dns?: Resolution;
+  readonly client?: { readonly address: string; readonly port: number };
+  readonly server?: { readonly address: string; readonly port: number };
+  readonly tls?: {
+    readonly serverName: string;
+    readonly subject: string;
+    readonly issuer: string;
+    readonly problem?: string;
+  };
+  readonly response?: {
+    readonly status: number;
+    readonly headers: IncomingHttpHeaders;
+    readonly body: string;
+  };
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly timing: {
+    readonly dns?: number;
+    readonly connect?: number;
+    readonly tls?: number;
+    readonly total: number;
+  };
+}
+
+const connectTimeoutMs = 5_000;
+const answerTimeoutMs = 60_000;
+const bodyKept = 64 * 1024;
+
+/** Sends it on a new connection. Failures on the way are part of the result; only a bad URL throws. */
+export async function sendRequest(sender: Sender, wanted: RequestToSend): Promise<SentRequest> {
+  const url = new URL(wanted.url);
+  const started = performance.now();
+  const since = (from: number): number => Math.round((performance.now() - from) * 100) / 100;
+  const requestId = wanted.headers["x-request-id"] ?? randomBytes(16).toString("hex");
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  const seen: { -readonly [K in keyof SentRequest]?: SentRequest[K] } = {};
+  const timing: { dns?: number; connect?: number; tls?: number } = {};
+  try {
+    const address = await addressOf(sender, url.hostname, seen);
+    timing.dns = since(started);
+    const connecting = performance.now();
+    const socket = tcpConnect(sender.ns, address, port);
+    seen.server = { address, port };
+    await within(once(socket, "connect"), connectTimeoutMs, socket, "connect");
+    timing.connect = since(connecting);
+    seen.client = { address: socket.localAddress ?? "", port: socket.localPort ?? 0 };
+    const securing = performance.now();
+    const channel = url.protocol === "https:" ? await secure(sender, url.hostname, socket, seen) : socket;
+    if (channel !== socket) timing.tls = since(securing);
+    seen.response = await exchange(channel, url, wanted, requestId);
+    channel.destroy();
+  } catch (error) {
+    seen.error = { code: codeOf(error) ?? "Failed", message: messageOf(error) };
+  }
+  return { ...seen, requestId, timing: { ...timing, total: since(started) } };
+}
+
+/** Gives the resolver of a place, for callers that ask it themselves. */
+export function resolverOf(sender: Sender): ResolverConfig {
+  return {
+    nameservers: [{ address: sender.nameserver, port: 53 }],
+    search: sender.search,
+    ndots: sender.ndots,
+    timeoutMs: 2_000,
+    sockets: socketsFrom({
+      udpDescriptor: () => udpSocket(sender.ns, "0.0.0.0", 0),
+      tcpConnect: (address, port) => tcpConnect(sender.ns, address, port),
+    }),
+  };
+}
+
+async function addressOf(sender: Sender, host: string, seen: { dns?: Resolution }): Promise<string> {
+  if (isIPv4(host)) return host;
+  const resolution = await resolveName(resolverOf(sender), host, "A");
+  seen.dns = resolution;
+  for (const record of resolution.records) if (record.type === "A") return record.address;
+  throw new InroadError("NameNotResolved", `${host}: ${resolution.outcome}`);
+}
+
+/** Completes TLS. A certificate that does not verify is reported, not refused: a trace explains it. */
+async function secure(
+  sender: Sender,
+  host: string,
+  socket: Socket,
+  seen: { -readonly [K in keyof SentRequest]?: SentRequest[K] },
+): Promise<TLSSocket> {
+  const serverName = isIPv4(host) ? "" : host;
+  const channel = tlsConnect({
+    socket,
+    ca: sender.caCertificate,
+    rejectUnauthorized: false,
+    ALPNProtocols: ["http/1.1"],
+    ...(serverName === "" ? {} : { servername: serverName }),
+  });
+  await within(once(channel, "secureConnect"), connectTimeoutMs, channel, "TLS handshake");
+  const certificate = channel.getPeerCertificate();
+  seen.tls = {
+    serverName,
+    subject: certificate.subject?.CN?.toString() ?? "",
+    issuer: certificate.issuer?.CN?.toString() ?? "",
+    ...(channel.authorized ? {} : { problem: messageOf(channel.authorizationError) }),
+  };
+  return channel;
+}
+
+async function exchange(
+  channel: Socket,
+  url: URL,
+  wanted: RequestToSend,
+  requestId: string,
+): Promise<{ status: number; headers: IncomingHttpHeaders; body: string }> {
+  const outgoing = httpRequest({
+    createConnection: () => channel,
+    method: wanted.method,
+    path: url.pathname + url.search,
+    headers: {
+      host: url.host,
+      "user-agent": "inroad",
+      ...wanted.headers,
+      "x-request-id": requestId,
+      connection: "close",
+    },
+  });
+  outgoing.end();
+  const [answer]: IncomingMessage[] = await within(
+    once(outgoing, "response"),
+    answerTimeoutMs,
+    channel,
+    "answer",
+  );
+  if (answer === undefined) throw new InroadError("NoAnswer", "no answer");
+  return { status: answer.statusCode ?? 0, headers: answer.headers, body: await bodyOf(answer) };
+}
+
+async function bodyOf(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer) {
+    const bytes = Buffer.from(chunk);
+    if (size < bodyKept) chunks.push(bytes);
+    size += bytes.length;
+  }
+  return Buffer.concat(chunks).subarray(0, bodyKept).toString();
+}
+
+/** Waits for an event of a socket, and destroys it when that takes too long. */
+async function within<T>(event: Promise<T>, timeoutMs: number, socket: Socket, what: string): Promise<T> {
+  const timer = setTimeout(
+    () => socket.destroy(new InroadError("ETIMEDOUT", `${what}: nothing after ${timeoutMs} ms`)),
+    timeoutMs,
+  );
+  try {
+    return await event;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,48 @@
+/** An ingress replica, in the namespace of its pod. */
+import { createSnapshotSource } from "#client";
+import { InroadError } from "#lib/errors";
+import { startIngress, type Resolution } from "#path/ingress";
+import { resolveName } from "#serve/dns";
+import { formatRecord } from "#wire/dns";
+import { debugPort } from "../system.ts";
+import { onCertificate } from "../threads.ts";
+import { enterPod } from "./worker.ts";
+
+const { data, client, log, ready, onStop } = enterPod();
+const source = createSnapshotSource(client, {
+  domain: data.domain,
+  controllerName: data.controllerName,
+  log,
+});
+
+/** Service names are asked as absolute names, of the cluster's own DNS, as any program in this pod would. */
+async function resolve(name: string): Promise<Resolution> {
+  const resolver = {
+    nameservers: [{ address: data.nameserver, port: 53 }],
+    search: [],
+    ndots: 1,
+    timeoutMs: 2_000,
+  };
+  const { outcome, records } = await resolveName(resolver, `${name}.`, "A");
+  for (const record of records) {
+    if (record.type === "A")
+      return { address: record.address, ttl: record.ttl, answer: formatRecord(record) };
+  }
+  const code = outcome === "failed" ? "NameServerFailed" : "NameNotFound";
+  throw new InroadError(code, `${name}: ${outcome}`);
+}
+
+await source.synced;
+const ingress = startIngress({
+  source,
+  pod: data.pod,
+  resolve,
+  listen: { http: { port: 80, host: "0.0.0.0" }, https: { port: 443, host: "0.0.0.0" } },
+  debug: { port: debugPort, host: "0.0.0.0", token: data.debugToken },
+  defaultCertificate: { cert: data.certificate.certificate, key: data.certificate.key },
+  log,
+});
+onCertificate(({ certificate, key }) => ingress.setDefaultCertificate({ cert: certificate, key }));
+onStop(() => ingress.close());
+await ingress.ready;
+ready();

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { kinds, type KubeObject } from "#kube";
+import { silentLog } from "#lib/log";
+import { type ApiServer, createApiServer } from "#api";
+import { byText, kind, type Pod, type Service } from "./objects.ts";
+import type { EndpointSlice } from "./slice-packing.ts";
+import { startTestCluster, type TestCluster } from "./test-cluster.ts";
+
+const podKind = kind("v1", "Pod");
+const serviceKind = kind("v1", "Service");
+
+let api: ApiServer;
+let cluster: TestCluster;
+
+beforeEach(async () => {
+  api = createApiServer({
+    serviceCIDR: "10.96.0.0/16",
+    nodePorts: { first: 30000, last: 32767 },
+    kinds,
+    log: silentLog,
+    authenticate: { tokens: new Map() },
+    debugToken: "",
+  });
+  const transport = api.transport({ name: "controllers", groups: ["system:masters"] });
+  cluster = await startTestCluster(transport, { lbPool: "203.0.113.128/31" });
+  await cluster.addNode("node-a");
+});
+
+afterEach(async () => {
+  await cluster.close();
+  api.close();
+});
+
+function pod(name: string, spec: object = {}): KubeObject {
+  return {
+    metadata: { name, namespace: "default", labels: { app: "api" } },
+    spec: {
+      containers: [{ name: "c", image: "app:1", ports: [{ name: "http", containerPort: 8080 }] }],
+      ...spec,
+    },
+  };
+}
+
+function service(name: string, spec: object = {}): KubeObject {
+  return {
+    metadata: { name, namespace: "default" },
+    spec: { selector: { app: "api" }, ports: [{ port: 80, targetPort: "http" }], ...spec },
+  };
+}
+
+const slices = (): readonly EndpointSlice[] =>
+  (cluster.all("discovery.k8s.io/v1", "EndpointSlice") as EndpointSlice[]).filter(
+    (slice) => slice.metadata?.labels?.["kubernetes.io/service-name"] !== "kubernetes",
+  );
+const endpoints = () => slices().flatMap((slice) => slice.endpoints ?? []);
+const addressOf = (name: string): string | undefined =>
+  (cluster.all("v1", "Service") as Service[]).find((one) => one.metadata?.name === name)?.status?.loadBalancer
+    ?.ingress?.[0]?.ip;
+const reasons = (): unknown[] => cluster.all("v1", "Event").map((event) => event["reason"]);
+
+test("endpoints follow the pods of a Service: ready, terminating, gone", async () => {
+  await cluster.client.create(serviceKind, service("api"));
+  await cluster.client.create(podKind, pod("one"));
+  await cluster.until("placed", () => (cluster.all("v1", "Pod") as Pod[])[0]?.spec?.nodeName === "node-a");
+  const status = {
+    phase: "Running",
+    podIP: "10.244.0.2",
+    podIPs: [{ ip: "10.244.0.2" }],
+    conditions: [{ type: "Ready", status: "True" }],
+  };
+  await cluster.client.patch(podKind, "one", "default", { status }, { type: "merge", subresource: "status" });
+  await cluster.until("ready", () => endpoints()[0]?.conditions?.ready === true);
+  assert.equal(slices().length, 1);
+  assert.deepEqual(slices()[0]?.ports, [{ name: "", port: 8080, protocol: "TCP" }]);
+  assert.deepEqual([endpoints()[0]?.addresses, endpoints()[0]?.nodeName], [["10.244.0.2"], "node-a"]);
+  await cluster.client.delete(podKind, "one", "default");
+  await cluster.until("terminating", () => endpoints()[0]?.conditions?.terminating === true);
+  assert.deepEqual(endpoints()[0]?.conditions, { ready: false, serving: true, terminating: true });
+  await cluster.client.delete(podKind, "one", "default", { gracePeriodSeconds: 0 });
+  await cluster.until("gone", () => endpoints().length === 0 && slices().length === 1);
+});
+
+test("a slice that somebody deletes is made again", async () => {
+  await cluster.client.create(serviceKind, service("api"));
+  await cluster.until("a slice", () => slices().length === 1);
+  const first = slices()[0]?.metadata?.name ?? "";
+  await cluster.client.delete(kind("discovery.k8s.io/v1", "EndpointSlice"), first, "default");
+  await cluster.until("another slice", () => slices().length === 1 && slices()[0]?.metadata?.name !== first);
+});
+
+test("load-balancer addresses are given, run out with an event, and are released with the type", async () => {
+  for (const name of ["a", "b"])
+    await cluster.client.create(serviceKind, service(name, { type: "LoadBalancer" }));
+  await cluster.until("addresses", () => addressOf("a") !== undefined && addressOf("b") !== undefined);
+  assert.deepEqual([addressOf("a") ?? "", addressOf("b") ?? ""].toSorted(byText), [
+    "203.0.113.128",
+    "203.0.113.129",
+  ]);
+  await cluster.client.create(serviceKind, service("c", { type: "LoadBalancer" }));
+  await cluster.until("the event", () => reasons().includes("AddressPoolExhausted"));
+  const freed = addressOf("a");
+  await cluster.client.patch(serviceKind, "a", "default", { spec: { type: "ClusterIP" } }, { type: "merge" });
+  await cluster.until(
+    "c has the address of a",
+    () => addressOf("c") === freed && addressOf("a") === undefined,
+  );
+});
+
+test("an Ingress of our class shows the address of the ingress Service; others are left alone", async () => {
+  await cluster.client.create(kind("v1", "Namespace"), { metadata: { name: "inroad-system" } });
+  const front = service("inroad-ingress", { type: "LoadBalancer" });
+  await cluster.client.create(serviceKind, {
+    ...front,
+    metadata: { name: "inroad-ingress", namespace: "inroad-system" },
+  });
+  await cluster.client.create(kind("networking.k8s.io/v1", "IngressClass"), {
+    metadata: { name: "inroad", annotations: { "ingressclass.kubernetes.io/is-default-class": "true" } },
+    spec: { controller: "inroad.dev/ingress" },
+  });
+  const backend = { service: { name: "api", port: { number: 80 } } };
+  const ingressKind = kind("networking.k8s.io/v1", "Ingress");
+  for (const [name, extra] of [
+    ["ours", {}],
+    ["theirs", { ingressClassName: "nginx" }],
+  ] as const) {
+    await cluster.client.create(ingressKind, {
+      metadata: { name, namespace: "default" },
+      spec: { defaultBackend: backend, ...extra },
+    });
+  }
+  const shown = (name: string): unknown =>
+    cluster.all("networking.k8s.io/v1", "Ingress").find((one) => one.metadata?.name === name)?.["status"];
+  await cluster.until(
+    "the address",
+    () => JSON.stringify(shown("ours")) === '{"loadBalancer":{"ingress":[{"ip":"203.0.113.128"}]}}',
+  );
+  assert.deepEqual(shown("theirs"), { loadBalancer: {} });
+});
+
+test("what is wrong with an Ingress becomes an event on it", async () => {
+  await cluster.client.create(kind("networking.k8s.io/v1", "IngressClass"), {
+    metadata: { name: "inroad" },
+    spec: { controller: "inroad.dev/ingress" },
+  });
+  const backend = { service: { name: "missing", port: { number: 80 } } };
+  const ingress = await cluster.client.create(kind("networking.k8s.io/v1", "Ingress"), {
+    metadata: { name: "web", namespace: "default" },
+    spec: { ingressClassName: "inroad", defaultBackend: backend },
+  });
+  const about = (event: KubeObject): boolean =>
+    (event["involvedObject"] as { uid?: string } | undefined)?.uid === ingress.metadata?.uid;
+  await cluster.until("the event", () => cluster.all("v1", "Event").some(about));
+  const event = cluster.all("v1", "Event").find(about);
+  assert.equal(event?.["type"], "Warning");
+  assert.match(String(event?.["message"]), /missing/);
+});

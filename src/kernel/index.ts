@@ -1,0 +1,13 @@
+export type { CommandResult, ConntrackEntry, NetNs, Tuple } from "./types.ts";
+export { closeNetNs, createNetNs, enterNetNs, homeNetNs, inNetNs } from "./netns.ts";
+export { tcpConnect, tcpListener, udpSocket } from "./sockets.ts";
+export { findProgram } from "./programs.ts";
+export { run, spawnIn } from "./run.ts";
+export { bridgeBatch, getSysctl, ipBatch, routeGet, setSysctls } from "./network.ts";
+export type { RouteTo } from "./network.ts";
+export { iptablesRestore, nft } from "./rules.ts";
+export { conntrack } from "./conntrack.ts";
+export type { ConntrackFilter } from "./conntrack.ts";
+export { startWorker } from "./worker.ts";
+export type { SupervisedWorker, WorkerData, WorkerEvent } from "./worker.ts";
+export { startReaper } from "./reaper.ts";

@@ -1,0 +1,261 @@
+/**
+ * The common lines of `ip` and `bridge` as rtnetlink messages: what makes links, addresses, routes and neighbours.
+ * Anything else is left to the programs. Pure but for the look-ups it is given.
+ */
+import ipaddr from "ipaddr.js";
+import { isIPv4 } from "#lib/ip";
+import { attribute, linkHeader, message, requestFlags, text, u16, u32, u8 } from "./netlink-bytes.ts";
+
+/** What the namespace knows; called while the line is carried out. */
+export interface Lookups {
+  /** Index of a device; throws `ENODEV`. */
+  index(device: string): number;
+  /** A descriptor of the namespace at a path, to be closed by whoever gives it. */
+  namespace(path: string): number;
+}
+
+export type Encoder = (lookups: Lookups) => Buffer;
+
+const { create, exclusive, replace } = requestFlags;
+const AF_INET = 2;
+const AF_BRIDGE = 7;
+
+/** What the line means; undefined when only the program knows. Nothing is checked that the kernel checks. */
+export function encodeLine(program: "ip" | "bridge", line: string): Encoder | undefined {
+  const [object = "", verb = "", ...rest] = line.split(" ");
+  return tables[program][`${object} ${verb}`]?.(rest);
+}
+
+type Reader = (words: readonly string[]) => Encoder | undefined;
+
+const tables: Readonly<Record<"ip" | "bridge", Readonly<Record<string, Reader>>>> = {
+  ip: {
+    "link add": addLink,
+    "link set": setLink,
+    "address add": addAddress,
+    "route add": (words) => route(create | exclusive, words),
+    "route replace": (words) => route(create | replace, words),
+    "neighbour replace": replaceNeighbour,
+  },
+  bridge: { "fdb replace": replaceForwarding },
+};
+
+/** Reads `key value` pairs and bare flags; undefined if a word is neither. */
+function options(
+  words: readonly string[],
+  keys: readonly string[],
+  flags: readonly string[] = [],
+): ReadonlyMap<string, string> | undefined {
+  const found = new Map<string, string>();
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] ?? "";
+    if (flags.includes(word)) found.set(word, "");
+    else if (keys.includes(word) && at + 1 < words.length) {
+      at += 1;
+      found.set(word, words[at] ?? "");
+    } else return undefined;
+  }
+  return found;
+}
+
+const RTM_NEWLINK = 16;
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_NET_NS_FD = 28;
+const VETH_INFO_PEER = 1;
+
+function addLink([name = "", ...rest]: readonly string[]): Encoder | undefined {
+  const at = rest.indexOf("type");
+  if (at === -1) return undefined;
+  const common = options(rest.slice(0, at), ["mtu", "address"]);
+  const kind = rest[at + 1] ?? "";
+  const data = linkData(kind, rest.slice(at + 2));
+  if (common === undefined || data === undefined) return undefined;
+  return (lookups) =>
+    message(
+      RTM_NEWLINK,
+      create | exclusive,
+      linkHeader(),
+      attribute(IFLA_IFNAME, text(name)),
+      ...linkAttributes(common, lookups),
+      attribute(
+        IFLA_LINKINFO,
+        attribute(IFLA_INFO_KIND, Buffer.from(kind)),
+        attribute(IFLA_INFO_DATA, data(lookups)),
+      ),
+    );
+}
+
+function linkAttributes(given: ReadonlyMap<string, string>, lookups: Lookups): Buffer[] {
+  const mtu = given.get("mtu");
+  const address = given.get("address");
+  const netns = given.get("netns");
+  return [
+    ...(mtu === undefined ? [] : [attribute(IFLA_MTU, u32(Number(mtu)))]),
+    ...(address === undefined ? [] : [attribute(IFLA_ADDRESS, mac(address))]),
+    ...(netns === undefined ? [] : [attribute(IFLA_NET_NS_FD, u32(lookups.namespace(netns)))]),
+  ];
+}
+
+function linkData(kind: string, words: readonly string[]): Encoder | undefined {
+  if (kind === "bridge" && words.length === 0) return () => Buffer.alloc(0);
+  if (kind === "veth") return vethData(words);
+  return kind === "vxlan" ? vxlanData(words) : undefined;
+}
+
+function vethData([peer, ...words]: readonly string[]): Encoder | undefined {
+  const given = options(words, ["name", "mtu", "address", "netns"]);
+  const name = given?.get("name");
+  // A namespace must be a path: ip also takes names and pids there.
+  if (peer !== "peer" || given === undefined || name === undefined) return undefined;
+  if (given.get("netns")?.includes("/") === false) return undefined;
+  return (lookups) =>
+    attribute(
+      VETH_INFO_PEER,
+      linkHeader(),
+      attribute(IFLA_IFNAME, text(name)),
+      ...linkAttributes(given, lookups),
+    );
+}
+
+const vxlan = { id: 1, link: 3, local: 4, learning: 7, port: 15 } as const;
+
+function vxlanData(words: readonly string[]): Encoder | undefined {
+  const given = options(words, ["id", "dstport", "local", "dev"], ["nolearning"]);
+  const [id, port, local, device] = ["id", "dstport", "local", "dev"].map((key) => given?.get(key));
+  if (given === undefined || id === undefined || port === undefined) return undefined;
+  return (lookups) =>
+    Buffer.concat([
+      attribute(vxlan.id, u32(Number(id))),
+      ...(device === undefined ? [] : [attribute(vxlan.link, u32(lookups.index(device)))]),
+      ...(local === undefined ? [] : [attribute(vxlan.local, ip(local))]),
+      attribute(vxlan.learning, u8(given.has("nolearning") ? 0 : 1)),
+      attribute(vxlan.port, u8(Number(port) >> 8, Number(port) & 255)),
+    ]);
+}
+
+function setLink([name = "", ...rest]: readonly string[]): Encoder | undefined {
+  const given = options(rest, ["master"], ["up", "down"]);
+  if (given === undefined) return undefined;
+  const up = given.has("up") ? true : given.has("down") ? false : undefined;
+  const master = given.get("master");
+  return (lookups) =>
+    message(
+      RTM_NEWLINK,
+      0,
+      linkHeader(up),
+      attribute(IFLA_IFNAME, text(name)),
+      ...(master === undefined ? [] : [attribute(IFLA_MASTER, u32(lookups.index(master)))]),
+    );
+}
+
+const RTM_NEWADDR = 20;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+
+function addAddress([network = "", ...rest]: readonly string[]): Encoder | undefined {
+  const device = options(rest, ["dev"])?.get("dev");
+  const target = cidr(network);
+  if (device === undefined || target === undefined) return undefined;
+  return (lookups) =>
+    message(
+      RTM_NEWADDR,
+      create | exclusive,
+      u8(AF_INET, target.length, 0, 0),
+      u32(lookups.index(device)),
+      attribute(IFA_LOCAL, ip(target.address)),
+      attribute(IFA_ADDRESS, ip(target.address)),
+    );
+}
+
+const RTM_NEWROUTE = 24;
+const RT_TABLE_MAIN = 254;
+const RTPROT_BOOT = 3;
+const scopes = { universe: 0, link: 253 } as const;
+const RTN_UNICAST = 1;
+const RTN_UNREACHABLE = 7;
+const RTNH_F_ONLINK = 4;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+
+function route(flags: number, words: readonly string[]): Encoder | undefined {
+  const unreachable = words[0] === "unreachable";
+  const [network = "", ...rest] = unreachable ? words.slice(1) : words;
+  const target = network === "default" ? { address: "0.0.0.0", length: 0 } : cidr(network);
+  const given = options(rest, ["via", "dev", "scope"], ["onlink"]);
+  if (target === undefined || given === undefined) return undefined;
+  const via = given.get("via");
+  const device = given.get("dev");
+  const scope = given.get("scope");
+  if ((via !== undefined && !isIPv4(via)) || (scope !== undefined && scope !== "link")) return undefined;
+  const linked = scope === "link" || (via === undefined && !unreachable);
+  return (lookups) =>
+    message(
+      RTM_NEWROUTE,
+      flags,
+      u8(AF_INET, target.length, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT),
+      u8(linked ? scopes.link : scopes.universe, unreachable ? RTN_UNREACHABLE : RTN_UNICAST),
+      u32(given.has("onlink") ? RTNH_F_ONLINK : 0),
+      ...(target.length === 0 ? [] : [attribute(RTA_DST, ip(target.address))]),
+      ...(via === undefined ? [] : [attribute(RTA_GATEWAY, ip(via))]),
+      ...(device === undefined ? [] : [attribute(RTA_OIF, u32(lookups.index(device)))]),
+    );
+}
+
+const RTM_NEWNEIGH = 28;
+const NUD_PERMANENT = 0x80;
+const NTF_SELF = 0x02;
+const NDA_DST = 1;
+const NDA_LLADDR = 2;
+
+/** struct ndmsg and its two addresses. */
+function neighbour(family: number, index: number, flags: number, address: string, lladdr: string): Buffer {
+  return message(
+    RTM_NEWNEIGH,
+    create | replace,
+    u8(family, 0, 0, 0),
+    u32(index),
+    u16(NUD_PERMANENT),
+    u8(flags, 0),
+    attribute(NDA_DST, ip(address)),
+    attribute(NDA_LLADDR, mac(lladdr)),
+  );
+}
+
+function replaceNeighbour([address = "", ...rest]: readonly string[]): Encoder | undefined {
+  const given = options(rest, ["lladdr", "dev", "nud"]);
+  const [lladdr, device] = [given?.get("lladdr"), given?.get("dev")];
+  if (!isIPv4(address) || lladdr === undefined || device === undefined) return undefined;
+  if (given?.get("nud") !== "permanent") return undefined;
+  return (lookups) => neighbour(AF_INET, lookups.index(device), 0, address, lladdr);
+}
+
+function replaceForwarding([lladdr = "", ...rest]: readonly string[]): Encoder | undefined {
+  const given = options(rest, ["dev", "dst"], ["self", "permanent"]);
+  const [device, destination] = [given?.get("dev"), given?.get("dst")];
+  if (device === undefined || destination === undefined || !isIPv4(destination)) return undefined;
+  if (given?.has("self") !== true || !given.has("permanent")) return undefined;
+  return (lookups) => neighbour(AF_BRIDGE, lookups.index(device), NTF_SELF, destination, lladdr);
+}
+
+/** An IPv4 address with or without a prefix length; host bits are the kernel's to judge. */
+function cidr(word: string): { readonly address: string; readonly length: number } | undefined {
+  const [address = "", length = "32", more] = word.split("/");
+  if (!isIPv4(address) || more !== undefined || !/^\d{1,2}$/.test(length) || Number(length) > 32)
+    return undefined;
+  return { address, length: Number(length) };
+}
+
+function ip(address: string): Buffer {
+  return Buffer.from(ipaddr.IPv4.parse(address).octets);
+}
+
+function mac(address: string): Buffer {
+  return Buffer.from(address.replaceAll(":", ""), "hex");
+}

@@ -1,0 +1,144 @@
+/**
+ * The few C library functions that Node does not offer, called through node:ffi (experimental in Node 26, so it
+ * stays in this file). All of them are synchronous and act on the calling thread.
+ */
+import ffi from "node:ffi";
+import { endianness } from "node:os";
+import { getSystemErrorMap, getSystemErrorMessage } from "node:util";
+import { InroadError } from "#lib/errors";
+import { isIPv4, isIPv6 } from "#lib/ip";
+import ipaddr from "ipaddr.js";
+
+const { functions: libc } = ffi.dlopen("libc.so.6", {
+  setns: { arguments: ["i32", "i32"], return: "i32" },
+  unshare: { arguments: ["i32"], return: "i32" },
+  socket: { arguments: ["i32", "i32", "i32"], return: "i32" },
+  setsockopt: { arguments: ["i32", "i32", "i32", "buffer", "u32"], return: "i32" },
+  bind: { arguments: ["i32", "buffer", "u32"], return: "i32" },
+  listen: { arguments: ["i32", "i32"], return: "i32" },
+  close: { arguments: ["i32"], return: "i32" },
+  send: { arguments: ["i32", "buffer", "u64", "i32"], return: "i64" },
+  recv: { arguments: ["i32", "buffer", "u64", "i32"], return: "i64" },
+  if_nametoindex: { arguments: ["string"], return: "u32" },
+  waitpid: { arguments: ["i32", "buffer", "i32"], return: "i32" },
+  __errno_location: { arguments: [], return: "pointer" },
+});
+
+/** errno lives at one address per thread; every thread has its own instance of this module. */
+const errnoAddress = libc.__errno_location();
+
+const CLONE_NEWNET = 0x40000000;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const AF_NETLINK = 16;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_RAW = 3;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const WNOHANG = 1;
+
+/** Throws an error with the errno's name as its code when a call returned -1. */
+function check(result: number, what: string): number {
+  if (result !== -1) return result;
+  const errno = ffi.getInt32(errnoAddress, 0);
+  const code = getSystemErrorMap().get(-errno)?.[0] ?? `errno ${errno}`;
+  throw new InroadError(code, `${what}: ${getSystemErrorMessage(-errno)}`);
+}
+
+/** setns(2): moves the calling thread into the network namespace that `fd` refers to. */
+export function setNetNs(fd: number, name: string): void {
+  check(libc.setns(fd, CLONE_NEWNET), `cannot enter network namespace ${name}`);
+}
+
+/** unshare(2) CLONE_NEWNET: moves the calling thread into a new, empty network namespace. */
+export function unshareNetNs(name: string): void {
+  check(libc.unshare(CLONE_NEWNET), `cannot create network namespace ${name}`);
+}
+
+/**
+ * A socket in the thread's current namespace, non-blocking, closed on exec, with SO_REUSEADDR, bound to an IP
+ * literal and port (0 lets the kernel choose) unless `bind` is left out; `backlog` makes it listen.
+ */
+export function openSocket(
+  type: "tcp" | "udp",
+  family: 4 | 6,
+  options: { bind?: { address: string; port: number }; backlog?: number },
+): number {
+  const kind = (type === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = check(libc.socket(family === 4 ? AF_INET : AF_INET6, kind, 0), "socket");
+  try {
+    setFlag(fd, SOL_SOCKET, SO_REUSEADDR);
+    if (family === 6) setFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+    if (options.bind !== undefined) {
+      const { address, port } = options.bind;
+      const name = socketAddress(address, port);
+      check(libc.bind(fd, name, name.length), `bind ${address} port ${port}`);
+    }
+    if (options.backlog !== undefined) check(libc.listen(fd, options.backlog), "listen");
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+function setFlag(fd: number, level: number, option: number): void {
+  const one = Buffer.alloc(4);
+  writeNative(one, 1, 4);
+  check(libc.setsockopt(fd, level, option, one, 4), "setsockopt");
+}
+
+/** `4` or `6`; throws `BadAddress` for anything but an IP literal (names are never resolved here). */
+export function familyOf(address: string): 4 | 6 {
+  if (isIPv4(address)) return 4;
+  if (isIPv6(address)) return 6;
+  throw new InroadError("BadAddress", `not an IP address: ${address}`);
+}
+
+/** struct sockaddr_in (16 bytes) or sockaddr_in6 (28 bytes). */
+function socketAddress(address: string, port: number): Buffer {
+  const family = familyOf(address);
+  const bytes = Buffer.alloc(family === 4 ? 16 : 28);
+  writeNative(bytes, family === 4 ? AF_INET : AF_INET6, 2);
+  bytes.writeUInt16BE(port, 2);
+  bytes.set(ipaddr.parse(address).toByteArray(), family === 4 ? 4 : 8);
+  return bytes;
+}
+
+function writeNative(bytes: Buffer, value: number, length: number): void {
+  if (endianness() === "LE") bytes.writeUIntLE(value, 0, length);
+  else bytes.writeUIntBE(value, 0, length);
+}
+
+/** Reaps one ended child without waiting; true when there was one of that pid. */
+export function reapChild(pid: number): boolean {
+  return libc.waitpid(pid, Buffer.alloc(4), WNOHANG) === pid;
+}
+
+/**
+ * Opens an rtnetlink socket in the thread's current namespace for the time of `use`. The kernel answers a request
+ * before send(2) returns, so nothing ever waits.
+ */
+export function withNetlink<T>(use: (ask: (request: Buffer) => Buffer) => T): T {
+  const fd = check(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "netlink socket");
+  const answer = Buffer.alloc(8192);
+  try {
+    return use((request) => {
+      check(Number(libc.send(fd, request, BigInt(request.length), 0)), "netlink send");
+      const length = check(Number(libc.recv(fd, answer, BigInt(answer.length), 0)), "netlink receive");
+      return answer.subarray(0, length);
+    });
+  } finally {
+    libc.close(fd);
+  }
+}
+
+/** Index of a network device of the current namespace; 0 if there is none of that name. */
+export function deviceIndex(name: string): number {
+  return libc.if_nametoindex(name);
+}

@@ -1,0 +1,100 @@
+import type { Schemas } from "./types.ts";
+
+/** The smaller kinds of the core group. One line per field; the notation is explained in types.ts. */
+export const coreSchemas: Schemas = {
+  package: "core.v1",
+  atomic: ["LocalObjectReference", "ObjectReference"],
+  types: {
+    Binding: {
+      kind: "string",
+      apiVersion: "string",
+      metadata: "meta.v1.ObjectMeta",
+      target: "ObjectReference required",
+    },
+    ConfigMap: {
+      kind: "string",
+      apiVersion: "string",
+      metadata: "meta.v1.ObjectMeta",
+      immutable: "*bool",
+      data: "{}string",
+      binaryData: "{}bytes",
+    },
+    Event: {
+      kind: "string",
+      apiVersion: "string",
+      metadata: "meta.v1.ObjectMeta required omitempty",
+      involvedObject: "ObjectReference required",
+      reason: "string",
+      message: "string",
+      source: "EventSource",
+      firstTimestamp: "time",
+      lastTimestamp: "time",
+      count: "int32",
+      type: "string",
+      eventTime: "micro-time",
+      series: "*EventSeries",
+      action: "string",
+      related: "*ObjectReference",
+      reportingComponent: "string always",
+      reportingInstance: "string always",
+    },
+    Namespace: {
+      kind: "string",
+      apiVersion: "string",
+      metadata: "meta.v1.ObjectMeta",
+      spec: "NamespaceSpec",
+      status: "NamespaceStatus",
+    },
+    Secret: {
+      kind: "string",
+      apiVersion: "string",
+      metadata: "meta.v1.ObjectMeta",
+      immutable: "*bool",
+      data: "{}bytes",
+      stringData: "{}string",
+      type: "string",
+    },
+    ServiceAccount: {
+      kind: "string",
+      apiVersion: "string",
+      metadata: "meta.v1.ObjectMeta",
+      secrets: "[]ObjectReference patch=merge(name) list=map(name)",
+      imagePullSecrets: "[]LocalObjectReference list=atomic",
+      automountServiceAccountToken: "*bool",
+    },
+    EventSeries: {
+      count: "int32",
+      lastObservedTime: "micro-time",
+    },
+    EventSource: {
+      component: "string",
+      host: "string",
+    },
+    LocalObjectReference: {
+      name: "string default=",
+    },
+    NamespaceCondition: {
+      type: "string required",
+      status: "string required",
+      lastTransitionTime: "time",
+      reason: "string",
+      message: "string",
+    },
+    NamespaceSpec: {
+      finalizers: "[]string list=atomic",
+    },
+    NamespaceStatus: {
+      phase: "string enum=Active|Terminating",
+      conditions: "[]NamespaceCondition patch=merge(type) list=map(type)",
+    },
+    ObjectReference: {
+      kind: "string",
+      namespace: "string",
+      name: "string",
+      uid: "string",
+      apiVersion: "string",
+      resourceVersion: "string",
+      fieldPath: "string",
+    },
+  },
+};

@@ -1,0 +1,55 @@
+import type { KubeObject } from "#kube";
+import type { Container, Pod } from "kubernetes-types/core/v1.js";
+import { perObject } from "./memo.ts";
+import { nameOf, namespaceOf } from "./objects.ts";
+import type { PodModel, Protocol } from "./types.ts";
+import { asPod } from "./views.ts";
+
+/** A pod as hops see it. */
+export const compilePod = perObject((object: KubeObject): PodModel => {
+  const pod = asPod(object);
+  const { spec, status } = pod;
+  const hostname = spec?.hostname;
+  const subdomain = spec?.subdomain;
+  const component = object.metadata?.labels?.["inroad.dev/component"];
+  return {
+    namespace: namespaceOf(object),
+    name: nameOf(object),
+    uid: object.metadata?.uid ?? "",
+    node: spec?.nodeName,
+    address: status?.podIP,
+    labels: object.metadata?.labels ?? {},
+    ready: status?.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false,
+    terminating: object.metadata?.deletionTimestamp !== undefined,
+    hostNetwork: spec?.hostNetwork ?? false,
+    ports: longRunning(pod).flatMap(portsOf),
+    ...(hostname === undefined || hostname === "" ? {} : { hostname }),
+    ...(subdomain === undefined || subdomain === "" ? {} : { subdomain }),
+    ...(component === undefined ? {} : { component }),
+  };
+});
+
+/** A pod that ran to its end; its address may already belong to another pod. */
+export function isTerminal(object: KubeObject): boolean {
+  const phase = asPod(object).status?.phase;
+  return phase === "Succeeded" || phase === "Failed";
+}
+
+/** Containers that run beside each other: the ordinary ones and the sidecars (KEP-753). */
+function longRunning(pod: Pod): Container[] {
+  const sidecars = (pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === "Always");
+  return [...(pod.spec?.containers ?? []), ...sidecars];
+}
+
+function portsOf(container: Container): PodModel["ports"] {
+  return (container.ports ?? []).map((port) => ({
+    ...(port.name === undefined ? {} : { name: port.name }),
+    containerPort: port.containerPort,
+    protocol: protocolOf(port.protocol),
+  }));
+}
+
+/** The API defaults a missing protocol to TCP. */
+export function protocolOf(text: string | undefined): Protocol {
+  return text === "UDP" || text === "SCTP" ? text : "TCP";
+}

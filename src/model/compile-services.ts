@@ -1,0 +1,154 @@
+/** Services joined with their EndpointSlices (KEP-752, `discovery.k8s.io/v1`). */
+import type { KubeObject } from "#kube";
+import type { ServicePort as WirePort } from "kubernetes-types/core/v1.js";
+import type { Endpoint as WireEndpoint, EndpointSlice } from "kubernetes-types/discovery/v1.js";
+import { ipv4ToNumber, isIPv4 } from "#lib/ip";
+import { protocolOf } from "./compile-pods.ts";
+import { byText, keyOf, nameOf, namespaceOf } from "./objects.ts";
+import type { Endpoint, ServiceModel, ServicePort } from "./types.ts";
+import { asEndpointSlice, asService } from "./views.ts";
+
+/** Slices by `namespace/name` of their Service. */
+export type SlicesByService = ReadonlyMap<string, readonly EndpointSlice[]>;
+
+/** Groups slices by the Service that they belong to (label `kubernetes.io/service-name`). */
+export function groupSlices(slices: readonly KubeObject[]): SlicesByService {
+  const groups = new Map<string, EndpointSlice[]>();
+  for (const object of slices) {
+    const service = object.metadata?.labels?.["kubernetes.io/service-name"];
+    if (service === undefined) continue;
+    const key = `${namespaceOf(object)}/${service}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [asEndpointSlice(object)]);
+    else group.push(asEndpointSlice(object));
+  }
+  for (const group of groups.values()) {
+    group.sort((a, b) => byText(a.metadata?.name ?? "", b.metadata?.name ?? ""));
+  }
+  return groups;
+}
+
+/** The last model of each Service, with the slices it was made of. */
+const made = new WeakMap<
+  KubeObject,
+  { readonly slices: readonly EndpointSlice[]; readonly service: ServiceModel }
+>();
+
+/** One Service with its endpoints: the same value as before while the Service and its slices are the same objects. */
+export function compileService(object: KubeObject, groups: SlicesByService): ServiceModel {
+  const slices = groups.get(keyOf(object)) ?? [];
+  const last = made.get(object);
+  if (last?.slices.length === slices.length && last.slices.every((slice, i) => slice === slices[i])) {
+    return last.service;
+  }
+  const service = joinService(object, slices);
+  made.set(object, { slices, service });
+  return service;
+}
+
+/** Only IPv4 slices are read. */
+function joinService(object: KubeObject, all: readonly EndpointSlice[]): ServiceModel {
+  const { spec, status } = asService(object);
+  const slices = all.filter((slice) => slice.addressType === "IPv4");
+  const clusterIPs = spec?.clusterIPs ?? (spec?.clusterIP === undefined ? [] : [spec.clusterIP]);
+  const headless = clusterIPs[0] === "None";
+  const type = typeOf(spec?.type);
+  const ports = (spec?.ports ?? []).map((port) => compilePort(port, slices));
+  return {
+    namespace: namespaceOf(object),
+    name: nameOf(object),
+    type,
+    clusterIPs: headless || type === "ExternalName" ? [] : clusterIPs.filter((ip) => ip !== ""),
+    headless,
+    ...(spec?.externalName === undefined ? {} : { externalName: spec.externalName }),
+    selector: spec?.selector ?? {},
+    ports,
+    loadBalancerIPs: (status?.loadBalancer?.ingress ?? [])
+      .filter((entry) => entry.ipMode !== "Proxy")
+      .flatMap((entry) => (entry.ip === undefined ? [] : [entry.ip])),
+    externalTrafficPolicy: spec?.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
+    internalTrafficPolicy: spec?.internalTrafficPolicy === "Local" ? "Local" : "Cluster",
+    ...(spec?.healthCheckNodePort === undefined || spec.healthCheckNodePort === 0
+      ? {}
+      : { healthCheckNodePort: spec.healthCheckNodePort }),
+    sessionAffinity: spec?.sessionAffinity === "ClientIP" ? "ClientIP" : "None",
+    publishNotReadyAddresses: spec?.publishNotReadyAddresses ?? false,
+    ...(ports.length === 0 && headless ? { portlessEndpoints: portless(slices) } : {}),
+  };
+}
+
+function typeOf(type: string | undefined): ServiceModel["type"] {
+  return type === "NodePort" || type === "LoadBalancer" || type === "ExternalName" ? type : "ClusterIP";
+}
+
+function compilePort(port: WirePort, slices: readonly EndpointSlice[]): ServicePort {
+  const name = port.name ?? "";
+  const protocol = protocolOf(port.protocol);
+  const endpoints = slices.flatMap((slice) =>
+    (slice.ports ?? [])
+      // A slice port without a number means "all ports"; kube-proxy ignores such ports, and so do we.
+      .filter((p) => (p.name ?? "") === name && protocolOf(p.protocol) === protocol)
+      .flatMap((p) => (p.port === undefined ? [] : endpointsOf(slice, p.port))),
+  );
+  return {
+    name,
+    protocol,
+    port: port.port,
+    targetPort: port.targetPort ?? port.port,
+    ...(port.nodePort === undefined || port.nodePort === 0 ? {} : { nodePort: port.nodePort }),
+    endpoints: joined(endpoints),
+  };
+}
+
+function portless(slices: readonly EndpointSlice[]): readonly Endpoint[] {
+  return joined(slices.flatMap((slice) => endpointsOf(slice, 0)));
+}
+
+function endpointsOf(slice: EndpointSlice, port: number): Endpoint[] {
+  return (slice.endpoints ?? []).flatMap((endpoint) =>
+    endpoint.addresses
+      // All addresses of an endpoint are fungible: consumers use the first one only (API documentation).
+      .slice(0, 1)
+      .filter(isIPv4)
+      .map((address) => compileEndpoint(endpoint, address, port, slice.metadata?.namespace)),
+  );
+}
+
+function compileEndpoint(
+  endpoint: WireEndpoint,
+  address: string,
+  port: number,
+  namespace: string | undefined,
+): Endpoint {
+  const { conditions, targetRef, nodeName, hostname } = endpoint;
+  const ready = conditions?.ready ?? true;
+  return {
+    address,
+    port,
+    ...(nodeName === undefined ? {} : { node: nodeName }),
+    ...(targetRef?.kind === "Pod" && targetRef.name !== undefined
+      ? { pod: { namespace: targetRef.namespace ?? namespace ?? "default", name: targetRef.name } }
+      : {}),
+    ...(hostname === undefined || hostname === "" ? {} : { hostname }),
+    ready,
+    serving: conditions?.serving ?? ready,
+    terminating: conditions?.terminating ?? false,
+  };
+}
+
+/** Without duplicates (the same endpoint may stand in two slices for a moment: the better state counts), sorted. */
+function joined(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const byPlace = new Map<string, Endpoint>();
+  for (const endpoint of endpoints) {
+    const place = `${endpoint.address}:${endpoint.port}`;
+    const known = byPlace.get(place);
+    if (known === undefined || worth(endpoint) > worth(known)) byPlace.set(place, endpoint);
+  }
+  return [...byPlace.values()].sort(
+    (a, b) => ipv4ToNumber(a.address) - ipv4ToNumber(b.address) || a.port - b.port,
+  );
+}
+
+function worth(endpoint: Endpoint): number {
+  return endpoint.ready ? 2 : endpoint.serving ? 1 : 0;
+}

@@ -1,0 +1,164 @@
+/** What should be known about a Service: selectors and ports that lead nowhere, and fields that are not implemented. */
+import type { KubeObject } from "#kube";
+import type { Service } from "kubernetes-types/core/v1.js";
+import type { PodIndex } from "./pod-index.ts";
+import type { Finding, ServiceModel } from "./types.ts";
+import { asService } from "./views.ts";
+
+type Note = Omit<Finding, "object">;
+
+export function serviceFindings(
+  object: KubeObject,
+  service: ServiceModel,
+  pods: PodIndex,
+): readonly Finding[] {
+  const ref = { kind: "Service", namespace: service.namespace, name: service.name };
+  const notes = [...selectorNotes(service, pods), ...fieldNotes(object), ...annotationNotes(object)];
+  return notes.map((note) => ({ ...note, object: ref }));
+}
+
+function selectorNotes(service: ServiceModel, pods: PodIndex): Note[] {
+  if (Object.keys(service.selector).length === 0 || service.type === "ExternalName") return [];
+  const selected = pods.matching(service.namespace, service.selector);
+  if (selected.length === 0) return [noPod(service, pods)];
+  return service.ports.flatMap((port, i) => {
+    const { targetPort, protocol } = port;
+    if (typeof targetPort === "number") return [];
+    const known = selected.flatMap((pod) => pod.ports).filter((p) => p.protocol === protocol);
+    if (known.some((p) => p.name === targetPort)) return [];
+    const names = [...new Set(known.flatMap((p) => (p.name === undefined ? [] : [p.name])))];
+    return [targetPortMissing(`spec.ports[${i}].targetPort`, targetPort, names)];
+  });
+}
+
+function noPod(service: ServiceModel, pods: PodIndex): Note {
+  const differing = Object.entries(service.selector).flatMap(([key, value]) => {
+    const values = new Set(pods.inNamespace(service.namespace).map((pod) => pod.labels[key]));
+    const others = [...values].filter((other) => other !== undefined).sort();
+    return values.has(value) || others.length === 0 ? [] : [{ key, value, others: others.slice(0, 5) }];
+  });
+  const [first] = differing;
+  const selector = Object.entries(service.selector).map(([key, value]) => `${key}=${value}`);
+  return {
+    code: "SelectorMatchesNoPod",
+    severity: "warning",
+    field: "spec.selector",
+    message:
+      first === undefined
+        ? `selector ${selector.join(",")} matches no pod in namespace ${service.namespace}`
+        : `selector ${first.key}=${first.value}; pods have ${first.others.map((o) => `${first.key}=${o}`).join(", ")}`,
+    mend:
+      first === undefined
+        ? "label the pods so that the selector matches them, or correct the selector"
+        : `write ${first.key}: ${first.others[0]} in the selector, or label the pods ${first.key}=${first.value}`,
+    affectsRouting: false,
+  };
+}
+
+function targetPortMissing(field: string, name: string, names: readonly string[]): Note {
+  return {
+    code: "TargetPortNameMissing",
+    severity: "warning",
+    field,
+    message: `no container port of the selected pods is named ${name}${names.length === 0 ? "" : `; they have ${names.join(", ")}`}`,
+    mend: "name the container port so, or use its number as targetPort",
+    affectsRouting: false,
+  };
+}
+
+/** Fields that Inroad stores but does not carry out: whether one is set, and whether it can change where packets go. */
+const unimplementedFields: readonly {
+  readonly field: string;
+  readonly isSet: (spec: NonNullable<Service["spec"]>) => boolean;
+  readonly what: string;
+  readonly affectsRouting: boolean;
+}[] = [
+  {
+    field: "spec.sessionAffinity",
+    isSet: (spec) => spec.sessionAffinity === "ClientIP",
+    what: "session affinity ClientIP is not implemented: connections of one client go round robin",
+    affectsRouting: true,
+  },
+  {
+    field: "spec.trafficDistribution",
+    isSet: (spec) => "trafficDistribution" in spec && spec.trafficDistribution !== undefined,
+    what: "trafficDistribution is not implemented: near and far endpoints are chosen alike",
+    affectsRouting: true,
+  },
+  {
+    field: "spec.loadBalancerSourceRanges",
+    isSet: (spec) => (spec.loadBalancerSourceRanges ?? []).length > 0,
+    what: "loadBalancerSourceRanges is not implemented: every client is let in",
+    affectsRouting: true,
+  },
+  {
+    field: "spec.externalIPs",
+    isSet: (spec) => (spec.externalIPs ?? []).length > 0,
+    what: "externalIPs is not implemented: nothing is reached by these addresses",
+    affectsRouting: false,
+  },
+  {
+    field: "spec.ports",
+    isSet: (spec) => (spec.ports ?? []).some((port) => port.protocol === "SCTP"),
+    what: "SCTP ports are not implemented",
+    affectsRouting: false,
+  },
+  {
+    field: "spec.ipFamilies",
+    isSet: (spec) => (spec.ipFamilies ?? []).includes("IPv6"),
+    what: "IPv6 is not implemented: only the IPv4 addresses of this Service are served",
+    affectsRouting: false,
+  },
+];
+
+function fieldNotes(object: KubeObject): Note[] {
+  const { spec } = asService(object);
+  if (spec === undefined) return [];
+  return unimplementedFields
+    .filter(({ isSet }) => isSet(spec))
+    .map(({ field, what, affectsRouting }) => ({
+      code: "NotImplemented",
+      severity: "warning" as const,
+      field,
+      message: what,
+      mend: "remove the field if it does not matter here",
+      affectsRouting,
+    }));
+}
+
+/** Annotations by which other products change where a Service's traffic goes: prefix (or whole key) and product. */
+const routingAnnotations: readonly (readonly [prefix: string, product: string])[] = [
+  ["service.kubernetes.io/topology-mode", "topology aware routing"],
+  ["service.kubernetes.io/topology-aware-hints", "topology aware routing"],
+  ["service.beta.kubernetes.io/", "a cloud's load balancer"],
+  ["service.cilium.io/", "Cilium"],
+  ["kube-router.io/service.", "kube-router"],
+  ["metallb.io/", "MetalLB"],
+  ["metallb.universe.tf/", "MetalLB"],
+  ["traefik.ingress.kubernetes.io/", "Traefik"],
+  ["konghq.com/", "Kong"],
+  ["ingress.kubernetes.io/service-upstream", "Kong"],
+  ["cloud.google.com/", "Google Cloud"],
+  ["haproxy.org/", "the HAProxy controller"],
+];
+
+function annotationNotes(object: KubeObject): Note[] {
+  return Object.keys(object.metadata?.annotations ?? {})
+    .sort()
+    .flatMap((key) => {
+      const known = routingAnnotations.find(([prefix]) => key.startsWith(prefix));
+      return known === undefined ? [] : [unknownAnnotation(key, known[1])];
+    });
+}
+
+/** The finding for an annotation that means something to another product. */
+export function unknownAnnotation(key: string, product: string): Note {
+  return {
+    code: "UnknownAnnotation",
+    severity: "warning",
+    field: `metadata.annotations[${key}]`,
+    message: `annotation ${key} is not implemented; ${product} would act on it, and requests could go elsewhere`,
+    mend: "remove the annotation if it does not matter here",
+    affectsRouting: true,
+  };
+}

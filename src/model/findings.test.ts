@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  apiPods,
+  exampleObjects,
+  exampleSnapshot,
+  ingress,
+  pod,
+  rule,
+  service,
+} from "../../test/support/snapshot.ts";
+import { findingsAbout } from "./findings.ts";
+import type { Finding } from "./types.ts";
+
+const apiService = { kind: "Service", namespace: "default", name: "api-service" };
+const others = exampleObjects().services.slice(1);
+
+function aboutService(
+  given: Parameters<typeof service>[2],
+  selector = { app: "api" },
+  annotations?: Record<string, string>,
+) {
+  const object = service("api-service", selector, given);
+  const metadata = { ...object.metadata, ...(annotations === undefined ? {} : { annotations }) };
+  return findingsAbout(exampleSnapshot({ services: [{ ...object, metadata }, ...others] }), apiService);
+}
+
+const codes = (findings: readonly Finding[]): readonly string[] =>
+  findings.map(({ code, affectsRouting }) => `${code}${affectsRouting ? " affects routing" : ""}`);
+
+test("a selector that matches nothing names the labels that pods have", () => {
+  const [finding] = aboutService({ clusterIP: "10.96.1.1" }, { app: "api-svc" });
+  assert.equal(finding?.code, "SelectorMatchesNoPod");
+  assert.equal(finding.message, "selector app=api-svc; pods have app=api");
+  assert.equal(finding.mend, "write app: api in the selector, or label the pods app=api-svc");
+  assert.equal(finding.affectsRouting, false);
+});
+
+test("a selector whose labels no single pod has together is reported", () => {
+  const pods = [
+    pod("a", { node: "node-a", address: "10.244.0.5", labels: { app: "api", tier: "x" } }),
+    pod("b", { node: "node-a", address: "10.244.0.6", labels: { app: "b", tier: "y" } }),
+  ];
+  const services = [service("api-service", { app: "api", tier: "y" }, { clusterIP: "10.96.1.1" })];
+  const [finding] = findingsAbout(exampleSnapshot({ pods, services }), apiService);
+  assert.equal(finding?.message, "selector app=api,tier=y matches no pod in namespace default");
+});
+
+test("a targetPort name that no selected pod has is reported", () => {
+  const [finding] = aboutService({ clusterIP: "10.96.1.1", targetPort: "http" });
+  assert.equal(finding?.code, "TargetPortNameMissing");
+  assert.equal(finding.field, "spec.ports[0].targetPort");
+  const named = [
+    ...apiPods.slice(1),
+    pod("api-1", { node: "node-a", address: "10.244.0.5", portName: "http" }),
+  ];
+  const services = [service("api-service", { app: "api" }, { clusterIP: "10.96.1.1", targetPort: "http" })];
+  assert.deepEqual(findingsAbout(exampleSnapshot({ pods: named, services }), apiService), []);
+});
+
+/** Fields of a Service's spec, and what is said of them. */
+const fields: readonly (readonly [more: Record<string, unknown>, expected: readonly string[]])[] = [
+  [{ sessionAffinity: "ClientIP" }, ["NotImplemented affects routing"]],
+  [{ sessionAffinity: "None" }, []],
+  [{ trafficDistribution: "PreferSameZone" }, ["NotImplemented affects routing"]],
+  [{ loadBalancerSourceRanges: ["10.0.0.0/8"] }, ["NotImplemented affects routing"]],
+  [{ externalIPs: ["192.0.2.1"] }, ["NotImplemented"]],
+  [{ ports: [{ protocol: "SCTP", port: 80, targetPort: 80 }] }, ["NotImplemented"]],
+  [{ ipFamilies: ["IPv4", "IPv6"] }, ["NotImplemented"]],
+];
+
+test("fields of a Service that are not implemented are reported", () => {
+  for (const [more, expected] of fields) {
+    assert.deepEqual(codes(aboutService({ clusterIP: "10.96.1.1", more })), expected, JSON.stringify(more));
+  }
+});
+
+test("annotations of a Service by which other products route are reported", () => {
+  const annotations = { "service.kubernetes.io/topology-mode": "Auto", "example.com/owner": "me" };
+  assert.deepEqual(codes(aboutService({ clusterIP: "10.96.1.1" }, { app: "api" }, annotations)), [
+    "UnknownAnnotation affects routing",
+  ]);
+});
+
+/** Annotations of an Ingress, and how many of them could change routing. */
+const annotations: readonly (readonly [key: string, count: number])[] = [
+  ["nginx.ingress.kubernetes.io/rewrite-target", 1],
+  ["traefik.ingress.kubernetes.io/router.middlewares", 1],
+  ["alb.ingress.kubernetes.io/scheme", 1],
+  ["inroad.dev/something", 1],
+  ["cert-manager.io/cluster-issuer", 0],
+  ["kubectl.kubernetes.io/last-applied-configuration", 0],
+  ["kubernetes.io/ingress.class", 0],
+  ["external-dns.alpha.kubernetes.io/hostname", 0],
+];
+
+test("annotations of an Ingress by which other controllers route are reported", () => {
+  for (const [key, count] of annotations) {
+    const rules = [rule("foo.com", "/", "api-service", 80)];
+    const ingresses = [ingress("i", { rules }, { annotations: { [key]: "inroad" } })];
+    const findings = exampleSnapshot({ ingresses }).findings.filter(({ affectsRouting }) => affectsRouting);
+    assert.equal(findings.length, count, key);
+  }
+});
+
+const findingsOfPath = (path: string, pathType: string) =>
+  codes(
+    exampleSnapshot({
+      ingresses: [ingress("i", { rules: [rule("foo.com", path, "api-service", 80, pathType)] })],
+    }).findings,
+  );
+
+test("a path that looks like a regular expression is reported when its type is left to the implementation", () => {
+  assert.deepEqual(findingsOfPath("/api(/|$)(.*)", "ImplementationSpecific"), ["RegexPath affects routing"]);
+  assert.deepEqual(findingsOfPath("/api", "ImplementationSpecific"), []);
+  assert.deepEqual(findingsOfPath("/a.b", "Prefix"), []);
+});
+
+test("a path that an older Ingress has already is reported with its owner", () => {
+  const rules = [rule("foo.com", "/x", "api-service", 80)];
+  const snapshot = exampleSnapshot({
+    ingresses: [
+      ingress("newer", { rules }, { created: "2026-02-01T00:00:00Z" }),
+      ingress("older", { rules }),
+      ingress("exact", { rules: [rule("foo.com", "/x", "api-service", 80, "Exact")] }),
+    ],
+  });
+  assert.deepEqual(
+    snapshot.findings.map(({ code, object, message }) => [code, object.name, message]),
+    [
+      [
+        "PathConflict",
+        "newer",
+        "host foo.com and path /x are taken by default/older spec.rules[0].http.paths[0], which came first; this path is never used",
+      ],
+    ],
+  );
+});
+
+const policy = (name: string, podSelector: object) => ({
+  kind: "NetworkPolicy",
+  metadata: { name, namespace: "default" },
+  spec: { podSelector },
+});
+
+test("a NetworkPolicy is found at the pods that it selects", () => {
+  const snapshot = exampleSnapshot({
+    networkPolicies: [
+      policy("api", { matchLabels: { app: "api" } }),
+      policy("none", { matchLabels: { app: "x" } }),
+      policy("all", {}),
+    ],
+  });
+  const about = (name: string, namespace = "default") =>
+    findingsAbout(snapshot, { kind: "Pod", namespace, name }).map((finding) => finding.object.name);
+  assert.deepEqual(about("api-1"), ["all", "api"]);
+  assert.deepEqual(about("kube-dns-1", "kube-system"), []);
+  assert.equal(
+    findingsAbout(snapshot, { kind: "NetworkPolicy", namespace: "default", name: "none" }).length,
+    1,
+  );
+});
+
+test("an ExternalName behind an Ingress could change where requests go", () => {
+  const external = {
+    kind: "Service",
+    metadata: { name: "out", namespace: "default" },
+    spec: { type: "ExternalName", externalName: "example.com" },
+  };
+  const snapshot = exampleSnapshot({
+    services: [...exampleObjects().services, external],
+    ingresses: [ingress("i", { rules: [rule("foo.com", "/", "out", 80)] })],
+  });
+  assert.deepEqual(codes(snapshot.findings), ["ExternalNameBackend affects routing"]);
+  assert.equal(snapshot.routes.hosts.get("foo.com")?.paths[0]?.backend.kind, "invalid");
+});

@@ -1,0 +1,136 @@
+/** The load balancer at work: health checks, rules and routes in the edge's namespace. */
+import { getSysctl, ipBatch, nft, setSysctls, tcpConnect, type NetNs } from "#kernel";
+import { messageOf } from "#lib/errors";
+import type { Log } from "#lib/log";
+import type { SnapshotSource } from "#model";
+import { createHealthChecker } from "./health.ts";
+import { planLoadBalancer, type LoadBalancerPlan } from "./plan.ts";
+import {
+  baseScript,
+  changeScript,
+  markNodes,
+  noRules,
+  renderRules,
+  routeLines,
+  type Marks,
+  type Rules,
+} from "./rules.ts";
+
+export interface LoadBalancerOptions {
+  readonly source: SnapshotSource & { readonly synced?: Promise<void> };
+  /** The namespace that packets for the pool are routed to; its `eth0` is on the nodes' network. */
+  readonly edge: NetNs;
+  /** Addresses of load balancers; what belongs to no Service is refused. */
+  readonly pool: string;
+  readonly log: Log;
+}
+
+export interface LoadBalancer {
+  /** Fulfilled when the rules of the first snapshot are in the kernel. */
+  readonly ready: Promise<void>;
+  /** What it does now: candidates with their health. */
+  current(): LoadBalancerPlan;
+  /** The node that a connection's conntrack mark stands for. */
+  readonly nodeOfMark: (mark: number) => string | undefined;
+  /** Fulfilled when no change waits to be written to the kernel. */
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const RETRY_MS = 200;
+
+/** Starts balancing. A program that fails is tried again, from the beginning of the table. */
+export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
+  const { source, edge, log } = options;
+  const writer = createWriter(edge, options.pool);
+  const checker = createHealthChecker({
+    dial: (address, port) => tcpConnect(edge, address, port),
+    onChange: () => schedule(),
+  });
+  let plan: LoadBalancerPlan = { ports: [], nodes: [], gone: [], targets: [] };
+  let work: Promise<void> = Promise.resolve();
+  let waiting = false;
+  let closed = false;
+
+  const replan = async (): Promise<void> => {
+    waiting = false;
+    if (closed) return;
+    const snapshot = source.current();
+    const next = planLoadBalancer(snapshot, checker.healthOf);
+    checker.watch(next.targets);
+    plan = next;
+    await writer.write(next);
+  };
+  const schedule = (): void => {
+    if (waiting || closed) return;
+    waiting = true;
+    work = work.then(replan).catch((error: unknown) => {
+      log.warn("load balancer not updated, trying again", { reason: messageOf(error) });
+      setTimeout(schedule, RETRY_MS);
+    });
+  };
+
+  const ready = (source.synced ?? Promise.resolve()).then(replan);
+  ready.catch(() => schedule());
+  work = ready.catch(() => undefined);
+  const unsubscribe = source.subscribe(schedule);
+  return {
+    ready,
+    current: () => plan,
+    nodeOfMark: writer.nodeOfMark,
+    settled: () => work,
+    async close() {
+      closed = true;
+      unsubscribe();
+      checker.close();
+      await work;
+    },
+  };
+}
+
+/** Packets out of the window must keep their node, too. The switch may only come into being with the first rule. */
+function trackLiberally(edge: NetNs): void {
+  const liberal = "net/netfilter/nf_conntrack_tcp_be_liberal";
+  if (getSysctl(edge, liberal) === "0") setSysctls(edge, { [liberal]: "1" });
+}
+
+interface Writer {
+  readonly write: (plan: LoadBalancerPlan) => Promise<void>;
+  readonly nodeOfMark: (mark: number) => string | undefined;
+}
+
+/** Writes plans to the kernel, only what differs from the last one. */
+function createWriter(edge: NetNs, pool: string): Writer {
+  let marks: Marks = new Map();
+  let rules: Rules | undefined;
+  const routes = new Map<string, string>();
+
+  const writeRoutes = async (plan: LoadBalancerPlan): Promise<void> => {
+    const wanted = new Map(plan.nodes.map((node) => [node.name, node.address]));
+    for (const [name, mark] of marks) {
+      const address = wanted.get(name);
+      await ipBatch(edge, routeLines(mark, address, routes.get(name)));
+      if (address === undefined) routes.delete(name);
+      else routes.set(name, address);
+    }
+  };
+
+  return {
+    async write(plan) {
+      marks = markNodes(
+        marks,
+        plan.nodes.map((node) => node.name),
+      );
+      const next = renderRules(plan, marks);
+      const script = (rules === undefined ? baseScript(pool) : "") + changeScript(rules ?? noRules, next);
+      // Routes first: no packet may bear a mark that leads nowhere.
+      await writeRoutes(plan);
+      // If this fails, nobody knows what is there: the next time begins with an empty table.
+      rules = undefined;
+      if (script !== "") await nft(edge, script);
+      trackLiberally(edge);
+      rules = next;
+    },
+    nodeOfMark: (mark) => [...marks].find(([, known]) => known === mark)?.[0],
+  };
+}

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Endpoint, Explanation, Flow, NodeModel, ServiceModel } from "#model";
+import { formatRecord, rcodeName } from "#wire/dns";
+import { explain } from "./explain.ts";
+import { publicAnswer } from "./public-dns.ts";
+import { snapshotOf, webService } from "./testing.ts";
+
+const ready: Partial<NodeModel> = {};
+const flow = (destination: Flow["destination"]): Flow => ({
+  protocol: "TCP",
+  source: { address: "203.0.113.10" },
+  destination,
+});
+
+function next({ outcome }: Explanation): string[] {
+  if (outcome.kind !== "next") return [`${outcome.kind}: ${"reason" in outcome ? outcome.reason : ""}`];
+  return outcome.alternatives.map(({ name, place, flow: onward }) =>
+    [
+      name,
+      place.at,
+      ...(place.at === "proxy" ? [place.node, place.from] : []),
+      onward.destination.address,
+    ].join(" "),
+  );
+}
+
+for (const [fact, name, expected] of [
+  ["an Ingress host leads to the edge", "api.hadywafa.com", ["203.0.113.128 edge 203.0.113.128"]],
+  ["in any case, with a dot at its end", "API.hadywafa.com.", ["203.0.113.128 edge 203.0.113.128"]],
+  ["a wildcard host covers one label", "a.shop.example", ["203.0.113.128 edge 203.0.113.128"]],
+  [
+    "a name that nobody owns",
+    "example.com",
+    ["rejected: NXDOMAIN: no Ingress rule has the host example.com"],
+  ],
+  [
+    "an owner without address",
+    "pending.example",
+    ["rejected: pending.example has no address yet: its Ingress has no load balancer in its status"],
+  ],
+] as const) {
+  test(`public DNS: ${fact}`, () => {
+    const explanation = explain(snapshotOf([], {}), { at: "public-dns" }, flow({ name, port: 443 }));
+    assert.deepEqual(next(explanation), expected);
+    assert.equal(explanation.steps.length, 1);
+  });
+}
+
+test("an address needs no public DNS", () => {
+  const explanation = explain(
+    snapshotOf([], {}),
+    { at: "public-dns" },
+    flow({ address: "203.0.113.128", port: 80 }),
+  );
+  assert.deepEqual([next(explanation), explanation.steps], [["203.0.113.128 edge 203.0.113.128"], []]);
+});
+
+for (const [name, type, expected] of [
+  ["api.hadywafa.com.", "A", ["NOERROR", "api.hadywafa.com. 5 IN A 203.0.113.128"]],
+  ["api.hadywafa.com.", "AAAA", ["NOERROR", "SOA"]],
+  ["pending.example.", "A", ["NOERROR", "SOA"]],
+  ["x.y.shop.example.", "A", ["NXDOMAIN", "SOA"]],
+  ["example.com.", "A", ["NXDOMAIN", "SOA"]],
+] as const) {
+  test(`the public DNS answers ${name} ${type} with ${expected[0]}`, () => {
+    const reply = publicAnswer(snapshotOf([], {}), name, type, 1);
+    const records = [
+      ...(reply.answers ?? []).map(formatRecord),
+      ...(reply.authorities ?? []).map((one) => one.type),
+    ];
+    assert.deepEqual([rcodeName(reply.rcode), ...records], expected);
+    assert.equal(reply.authoritative, true);
+  });
+}
+
+const endpointOn = (node: string, isReady = true): Endpoint => ({
+  address: "10.244.0.5",
+  port: 80,
+  node,
+  ready: isReady,
+  serving: true,
+  terminating: false,
+});
+
+function local(...endpoints: Endpoint[]): ServiceModel {
+  const ports = [{ name: "http", protocol: "TCP" as const, port: 80, targetPort: 80, endpoints }];
+  return webService({ externalTrafficPolicy: "Local", healthCheckNodePort: 32001, ports });
+}
+
+for (const [fact, service, nodes, expected] of [
+  [
+    "policy Cluster: every node is an alternative",
+    webService(),
+    { a: ready, b: ready },
+    ["a proxy a outside 203.0.113.128", "b proxy b outside 203.0.113.128"],
+  ],
+  [
+    "policy Local: only nodes with a ready endpoint",
+    local(endpointOn("b")),
+    { a: ready, b: ready },
+    ["b proxy b outside 203.0.113.128"],
+  ],
+  [
+    "policy Local without a ready endpoint anywhere",
+    local(endpointOn("b", false)),
+    { a: ready, b: ready },
+    ["rejected: no node can take connections of Service shop/web"],
+  ],
+  [
+    "nodes that are not ready or excluded are left out",
+    webService(),
+    { a: { ready: false }, b: { excludedFromLoadBalancers: true }, c: ready },
+    ["c proxy c outside 203.0.113.128"],
+  ],
+] as const satisfies readonly (readonly [
+  string,
+  ServiceModel,
+  Record<string, Partial<NodeModel>>,
+  readonly string[],
+])[]) {
+  test(`edge: ${fact}`, () => {
+    const explanation = explain(
+      snapshotOf([service], nodes),
+      { at: "edge" },
+      flow({ address: "203.0.113.128", port: 80 }),
+    );
+    assert.deepEqual(next(explanation), expected);
+  });
+}
+
+test("edge: the step names every node with its reason, and the way it would take", () => {
+  const snapshot = snapshotOf([local(endpointOn("b"))], { a: ready, b: ready });
+  const [step] = explain(snapshot, { at: "edge" }, flow({ address: "203.0.113.128", port: 80 })).steps;
+  assert.deepEqual(
+    step?.decision?.candidates.map(({ name, eligible, reason }) => [name, eligible, reason]),
+    [
+      ["a", false, "no ready endpoint on this node, and externalTrafficPolicy is Local"],
+      ["b", true, "has a ready endpoint"],
+    ],
+  );
+  assert.deepEqual([step?.decision?.algorithm, step?.decision?.chosen], ["round robin", "b"]);
+  assert.deepEqual(step?.predicted, ["203.0.113.128:80 via 172.30.0.12 (b)"]);
+});
+
+/** Reason and mend of a connection that the edge refuses. */
+function refusalOf(address: string, port: number): string[] {
+  const { outcome } = explain(
+    snapshotOf([webService()], { a: ready }),
+    { at: "edge" },
+    flow({ address, port }),
+  );
+  return outcome.kind === "rejected" ? [outcome.reason, outcome.mend ?? ""] : [];
+}
+
+test("edge: an address or port that no Service has is rejected, with what there is", () => {
+  assert.deepEqual(refusalOf("203.0.113.129", 80), [
+    "no Service of type LoadBalancer has the address 203.0.113.129",
+    "use an address that kubectl get services shows",
+  ]);
+  assert.deepEqual(refusalOf("203.0.113.128", 81), [
+    "Service shop/web has no port 81/TCP at 203.0.113.128",
+    "its ports are 80/TCP",
+  ]);
+});

@@ -1,0 +1,170 @@
+/** Why a request from outside reaches which node: the public DNS, then the load balancer. */
+import type { Candidate, Explanation, Flow, Outcome, Place, ServiceModel, Snapshot, Step } from "#model";
+import { formatRecord } from "#wire/dns";
+import { algorithmOf, barredReason, isBalanced } from "./plan.ts";
+import { publicAddresses, publicAnswer } from "./public-dns.ts";
+
+type OutsidePlace = Extract<Place, { at: "public-dns" | "edge" }>;
+
+/** Explains the two places outside of the cluster. What nodes answer to health checks is predicted from their endpoints. */
+export function explain(snapshot: Snapshot, place: OutsidePlace, flow: Flow): Explanation {
+  return place.at === "public-dns" ? explainName(snapshot, flow) : explainEdge(snapshot, flow);
+}
+
+function explainName(snapshot: Snapshot, flow: Flow): Explanation {
+  const { name, address } = flow.destination;
+  if (name === undefined || address !== undefined) return result([], toEdge(flow, [address ?? ""]));
+  const addresses = publicAddresses(snapshot, name);
+  const absolute = `${name.replace(/\.$/, "")}.`;
+  const step: Step = {
+    hop: "1-load-balancer",
+    component: "public DNS",
+    action: "resolve",
+    from: "internet",
+    to: name,
+    evaluated: [{ what: name, matched: (addresses ?? []).length > 0, why: nameVerdict(addresses) }],
+    rewrites: (addresses ?? []).map((found) => `destination ${name} -> ${found}`),
+    predicted: (publicAnswer(snapshot, absolute, "A", 0).answers ?? []).map(formatRecord),
+  };
+  if (addresses === undefined) {
+    return result([step], {
+      kind: "rejected",
+      reason: `NXDOMAIN: no Ingress rule has the host ${name}`,
+      mend: `add an Ingress with a rule for ${name}`,
+    });
+  }
+  if (addresses.length === 0) {
+    return result([step], {
+      kind: "rejected",
+      reason: `${name} has no address yet: its Ingress has no load balancer in its status`,
+      mend: "see that an ingress controller owns its class and that its Service of type LoadBalancer has an address",
+    });
+  }
+  return result([step], toEdge(flow, addresses));
+}
+
+function nameVerdict(addresses: readonly string[] | undefined): string {
+  if (addresses === undefined) return "NXDOMAIN: no Ingress or Service owns the name";
+  return addresses.length === 0 ? "NODATA: the owner has no address yet" : "host of an Ingress or Service";
+}
+
+function toEdge(flow: Flow, addresses: readonly string[]): Outcome {
+  const alternatives = addresses.map((address) => ({
+    name: address,
+    place: { at: "edge" } as const,
+    flow: { ...flow, destination: { ...flow.destination, address } },
+  }));
+  return { kind: "next", alternatives };
+}
+
+function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
+  const { address, port } = flow.destination;
+  const owners = [...snapshot.services.values()].filter(
+    (service) => isBalanced(service) && service.loadBalancerIPs.includes(address ?? ""),
+  );
+  const service = owners.find((owner) => hasPort(owner, flow));
+  if (service === undefined) return refused(flow, owners);
+  const candidates = [...snapshot.nodes.values()]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((node): Candidate => ({
+      name: node.name,
+      address: node.address,
+      ...eligibility(service, node.name, barredReason(node)),
+    }));
+  const eligible = candidates.filter((candidate) => candidate.eligible);
+  const algorithm = algorithmOf(service);
+  const only = eligible.length === 1 ? eligible[0]?.name : undefined;
+  const step: Step = {
+    hop: "1-load-balancer",
+    component: "load balancer",
+    action: "route",
+    from: flow.source.address,
+    to: `${address}:${port}`,
+    decision: {
+      algorithm,
+      candidates,
+      ...(only === undefined ? {} : { chosen: only }),
+      reason: `${eligible.length} of ${candidates.length} nodes can take connections of ${nameOf(service)}`,
+    },
+    evaluated: owners.map((owner) => ({
+      what: `Service ${nameOf(owner)}`,
+      matched: owner === service,
+      why:
+        owner === service
+          ? `has ${address}:${port}/${flow.protocol}`
+          : `has no port ${port}/${flow.protocol}`,
+    })),
+    rewrites: [],
+    predicted: eligible.map((node) => `${address}:${port} via ${node.address} (${node.name})`),
+  };
+  if (eligible.length === 0) return result([step], noNode(service));
+  const alternatives = eligible.map(({ name }) => ({
+    name,
+    place: { at: "proxy", node: name, from: "outside" } as const,
+    flow,
+  }));
+  return result([step], { kind: "next", alternatives });
+}
+
+function hasPort(service: ServiceModel, flow: Flow): boolean {
+  return service.ports.some(
+    ({ port, protocol }) => port === flow.destination.port && protocol === flow.protocol,
+  );
+}
+
+/** As the node's health port will answer: with Local, nodes with a ready endpoint; else every node. */
+function eligibility(
+  service: ServiceModel,
+  node: string,
+  barred: string | undefined,
+): { eligible: boolean; reason: string } {
+  if (barred !== undefined) return { eligible: false, reason: barred };
+  if (service.externalTrafficPolicy === "Cluster") return { eligible: true, reason: "healthy" };
+  const local = service.ports.some((port) => port.endpoints.some((end) => end.ready && end.node === node));
+  return local
+    ? { eligible: true, reason: "has a ready endpoint" }
+    : { eligible: false, reason: "no ready endpoint on this node, and externalTrafficPolicy is Local" };
+}
+
+function noNode(service: ServiceModel): Outcome {
+  return {
+    kind: "rejected",
+    reason: `no node can take connections of Service ${nameOf(service)}`,
+    mend: `see the pods it selects: kubectl -n ${service.namespace} get endpointslices -l kubernetes.io/service-name=${service.name}`,
+  };
+}
+
+function refused(flow: Flow, owners: readonly ServiceModel[]): Explanation {
+  const { address, port } = flow.destination;
+  const [owner] = owners;
+  const reason =
+    owner === undefined
+      ? `no Service of type LoadBalancer has the address ${address}`
+      : `Service ${nameOf(owner)} has no port ${port}/${flow.protocol} at ${address}`;
+  const step: Step = {
+    hop: "1-load-balancer",
+    component: "load balancer",
+    action: "refuse",
+    from: flow.source.address,
+    to: `${address}:${port}`,
+    evaluated: owners.map((other) => ({
+      what: `Service ${nameOf(other)}`,
+      matched: false,
+      why: `has no port ${port}/${flow.protocol}`,
+    })),
+    rewrites: [],
+    predicted: [],
+  };
+  const ports = owner?.ports.map((known) => `${known.port}/${known.protocol}`).join(", ");
+  const mend =
+    ports === undefined ? "use an address that kubectl get services shows" : `its ports are ${ports}`;
+  return result([step], { kind: "rejected", reason, mend });
+}
+
+function nameOf(service: ServiceModel): string {
+  return `${service.namespace}/${service.name}`;
+}
+
+function result(steps: readonly Step[], outcome: Outcome): Explanation {
+  return { steps, outcome, assumptions: [] };
+}

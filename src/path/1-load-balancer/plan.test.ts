@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { NodeModel, ServiceModel, Snapshot } from "#model";
+import { planLoadBalancer, type Health, type HealthTarget } from "./plan.ts";
+import { changeScript, markNodes, noRules, renderRules, routeLines } from "./rules.ts";
+import { snapshotOf, webService } from "./testing.ts";
+
+const healthy: Health = { state: "healthy" };
+const away: Health = { state: "gone", reason: "no answer within 300 ms" };
+const refusing: Health = { state: "unhealthy", reason: "answers 503" };
+
+/** Health by node; whoever is not named is healthy. */
+const healthBy =
+  (states: Readonly<Record<string, Health>> = {}) =>
+  ({ node }: HealthTarget): Health =>
+    states[node] ?? healthy;
+
+function candidatesOf(snapshot: Snapshot, states?: Readonly<Record<string, Health>>): string[] {
+  const { ports } = planLoadBalancer(snapshot, healthBy(states));
+  return (ports[0]?.candidates ?? []).map(
+    ({ name, eligible, reason }) => `${eligible ? "+" : "-"}${name}: ${reason}`,
+  );
+}
+
+const a: Partial<NodeModel> = {};
+for (const [fact, nodes, states, expected] of [
+  ["healthy nodes are eligible", { a, b: a }, {}, ["+a: healthy", "+b: healthy"]],
+  [
+    "a node that is not Ready is not",
+    { a: { ready: false }, b: a },
+    {},
+    ["-a: the node is not Ready", "+b: healthy"],
+  ],
+  [
+    "a node that answers 503 is not",
+    { a, b: a },
+    { b: refusing },
+    ["+a: healthy", "-b: unhealthy: answers 503"],
+  ],
+  [
+    "a node that does not answer is not",
+    { a, b: a },
+    { a: away },
+    ["-a: gone: no answer within 300 ms", "+b: healthy"],
+  ],
+  ["a node that was not asked yet is not", { a }, { a: { state: "unknown" } }, ["-a: not checked yet"]],
+  [
+    "a labelled node is not, however healthy",
+    { a: { excludedFromLoadBalancers: true } },
+    {},
+    ["-a: labelled node.kubernetes.io/exclude-from-external-load-balancers"],
+  ],
+] as const satisfies readonly (readonly [
+  string,
+  Record<string, Partial<NodeModel>>,
+  Record<string, Health>,
+  readonly string[],
+])[]) {
+  test(fact, () => assert.deepEqual(candidatesOf(snapshotOf([webService()], nodes), states), expected));
+}
+
+test("Local Services are checked on their own port, others on kube-proxy's", () => {
+  const local: Partial<ServiceModel> = { externalTrafficPolicy: "Local", healthCheckNodePort: 32001 };
+  const services = [
+    webService(),
+    webService({ name: "local", loadBalancerIPs: ["203.0.113.129"], ...local }),
+  ];
+  const { targets, ports } = planLoadBalancer(snapshotOf(services, { a, b: a }), healthBy());
+  assert.deepEqual(
+    targets.map(({ node, port }) => `${node}:${port}`),
+    ["a:10256", "b:10256", "a:32001", "b:32001"],
+  );
+  assert.deepEqual(
+    ports.map(({ service, address, port, check }) => `${service} ${address}:${port} ${check.port}`),
+    ["shop/web 203.0.113.128:80 10256", "shop/local 203.0.113.129:80 32001"],
+  );
+});
+
+test("only LoadBalancer Services with an IPv4 address are balanced, each port at each address", () => {
+  const services = [
+    webService({ name: "pending", loadBalancerIPs: [] }),
+    webService({ name: "internal", type: "ClusterIP" }),
+    webService({
+      loadBalancerIPs: ["203.0.113.128", "203.0.113.140", "fd00::1"],
+      ports: [
+        { name: "dns", protocol: "UDP", port: 53, targetPort: 53, endpoints: [] },
+        { name: "dns-tcp", protocol: "TCP", port: 53, targetPort: 53, endpoints: [] },
+      ],
+    }),
+  ];
+  const { ports } = planLoadBalancer(snapshotOf(services, { a }), healthBy());
+  assert.deepEqual(
+    ports.map(({ address, protocol, port }) => `${address} ${protocol} ${port}`),
+    ["203.0.113.128 TCP 53", "203.0.113.128 UDP 53", "203.0.113.140 TCP 53", "203.0.113.140 UDP 53"],
+  );
+});
+
+const marks = markNodes(new Map(), ["a", "b"]);
+
+test("the rule of a port is a round robin over the marks of its eligible nodes", () => {
+  const rules = renderRules(planLoadBalancer(snapshotOf([webService()], { a, b: a }), healthBy()), marks);
+  assert.deepEqual([...rules.choose], [["203.0.113.128 . tcp . 80", "goto vip-203-0-113-128-tcp-80"]]);
+  assert.equal(
+    rules.chains.get("vip-203-0-113-128-tcp-80"),
+    "ct mark set numgen inc mod 2 map { 0 : 1, 1 : 2 } meta mark set ct mark accept",
+  );
+});
+
+test("with sessionAffinity ClientIP the client's address chooses", () => {
+  const service = webService({ sessionAffinity: "ClientIP" });
+  const rules = renderRules(planLoadBalancer(snapshotOf([service], { a, b: a }), healthBy()), marks);
+  assert.match([...rules.chains.values()].join(), /^ct mark set jhash ip saddr mod 2 map/);
+});
+
+test("without an eligible node the port refuses, and the mark of a dead node is remembered", () => {
+  const plan = planLoadBalancer(snapshotOf([webService()], { a, b: a }), healthBy({ a: away, b: refusing }));
+  const rules = renderRules(plan, marks);
+  assert.deepEqual([...rules.chains.values()], ["goto refuse"]);
+  assert.deepEqual([...rules.gone], ["1"]);
+});
+
+test("the mark of a removed node is gone and never given to another", () => {
+  const later = markNodes(marks, ["b", "c"]);
+  assert.deepEqual(
+    [...later],
+    [
+      ["a", 1],
+      ["b", 2],
+      ["c", 3],
+    ],
+  );
+  const rules = renderRules(planLoadBalancer(snapshotOf([webService()], { b: a, c: a }), healthBy()), later);
+  assert.deepEqual([...rules.gone], ["1"]);
+});
+
+const render = (states: Record<string, Health>, services: readonly ServiceModel[]) =>
+  renderRules(planLoadBalancer(snapshotOf(services, { a, b: a }), healthBy(states)), marks);
+
+test("only what differs is written", () => {
+  const other = webService({
+    name: "other",
+    loadBalancerIPs: ["203.0.113.129"],
+    sessionAffinity: "ClientIP",
+  });
+  const both = render({}, [webService(), other]);
+  assert.equal(changeScript(both, render({}, [webService(), other])), "");
+  assert.equal(
+    changeScript(both, render({}, [webService()])),
+    [
+      "delete element ip inroad-lb choose { 203.0.113.129 . tcp . 80 }",
+      "delete element ip inroad-lb vips { 203.0.113.129 }",
+      "flush chain ip inroad-lb vip-203-0-113-129-tcp-80",
+      "delete chain ip inroad-lb vip-203-0-113-129-tcp-80",
+      "",
+    ].join("\n"),
+  );
+  const first = changeScript(noRules, render({ b: away }, [webService()]));
+  assert.deepEqual(first.split("\n"), [
+    "add chain ip inroad-lb vip-203-0-113-128-tcp-80",
+    "flush chain ip inroad-lb vip-203-0-113-128-tcp-80",
+    "add rule ip inroad-lb vip-203-0-113-128-tcp-80 ct mark set numgen inc mod 1 map { 0 : 1 } meta mark set ct mark accept",
+    "add element ip inroad-lb choose { 203.0.113.128 . tcp . 80 : goto vip-203-0-113-128-tcp-80 }",
+    "add element ip inroad-lb vips { 203.0.113.128 }",
+    "add element ip inroad-lb gone { 2 }",
+    "",
+  ]);
+});
+
+test("each node has a routing table of its own, kept while its address stays", () => {
+  assert.deepEqual(routeLines(1, "172.30.0.11", undefined), [
+    "route replace default via 172.30.0.11 dev eth0 table 101",
+    "rule add fwmark 1 lookup 101 priority 1001",
+  ]);
+  assert.deepEqual(routeLines(1, "172.30.0.11", "172.30.0.11"), []);
+  assert.deepEqual(routeLines(1, "172.30.0.9", "172.30.0.11"), [
+    "route replace default via 172.30.0.9 dev eth0 table 101",
+  ]);
+  assert.deepEqual(routeLines(1, undefined, "172.30.0.11"), [
+    "rule del fwmark 1 lookup 101 priority 1001",
+    "route flush table 101",
+  ]);
+});

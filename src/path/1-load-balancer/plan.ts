@@ -1,0 +1,138 @@
+/** Which nodes may get the new connections of each load-balancer address. Pure: snapshot and health in, decision out. */
+import { isIPv4 } from "#lib/ip";
+import type { Candidate, NodeModel, Protocol, ServiceModel, Snapshot } from "#model";
+
+/** kube-proxy's own health port (KEP-3836), asked for Services with externalTrafficPolicy Cluster. */
+const HEALTHZ_PORT = 10256;
+
+/** One question that is asked of a node again and again. */
+export interface HealthTarget {
+  readonly node: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export type Health =
+  | { readonly state: "healthy" }
+  /** The node answers, but wants no new connections; established ones go on. */
+  | { readonly state: "unhealthy"; readonly reason: string }
+  /** Nothing comes back from the node: its established connections are dead, too. */
+  | { readonly state: "gone"; readonly reason: string }
+  | { readonly state: "unknown" };
+
+/** What is known of a target. */
+export type HealthOf = (target: HealthTarget) => Health;
+
+export interface VipPort {
+  readonly service: string;
+  readonly address: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly policy: "Cluster" | "Local";
+  /** `source hash` for Services with sessionAffinity ClientIP, so that a client stays with its node. */
+  readonly algorithm: "round robin" | "source hash";
+  readonly check: { readonly port: number };
+  /** Every node of the cluster, sorted by name. */
+  readonly candidates: readonly Candidate[];
+}
+
+export interface LoadBalancerPlan {
+  /** Sorted by address, protocol, port. */
+  readonly ports: readonly VipPort[];
+  /** Sorted by name. */
+  readonly nodes: readonly { readonly name: string; readonly address: string }[];
+  /** Names of nodes whose established connections are dead. */
+  readonly gone: readonly string[];
+  readonly targets: readonly HealthTarget[];
+}
+
+/** The plan; `healthOf` tells what the health checker knows. */
+export function planLoadBalancer(snapshot: Snapshot, healthOf: HealthOf): LoadBalancerPlan {
+  const nodes = [...snapshot.nodes.values()].sort(byName);
+  const services = [...snapshot.services.values()].filter(isBalanced);
+  const ports = services.flatMap((service) => planService(service, nodes, healthOf)).sort(byVip);
+  const targets = targetsOf(services, nodes);
+  return {
+    ports,
+    nodes: nodes.map(({ name, address }) => ({ name, address })),
+    gone: nodes.map(({ name }) => name).filter((name) => isGone(name, targets, healthOf)),
+    targets,
+  };
+}
+
+/** Services that have a load-balancer address which packets can be routed to. */
+export function isBalanced(service: ServiceModel): boolean {
+  return service.type === "LoadBalancer" && service.loadBalancerIPs.some(isIPv4);
+}
+
+function planService(service: ServiceModel, nodes: readonly NodeModel[], healthOf: HealthOf): VipPort[] {
+  const check = { port: checkPort(service) };
+  const candidates = nodes.map((node) => candidateOf(node, healthOf({ ...place(node), port: check.port })));
+  return service.loadBalancerIPs.filter(isIPv4).flatMap((address) =>
+    service.ports.map(({ protocol, port }) => ({
+      service: `${service.namespace}/${service.name}`,
+      address,
+      protocol,
+      port,
+      policy: service.externalTrafficPolicy,
+      algorithm: algorithmOf(service),
+      check,
+      candidates,
+    })),
+  );
+}
+
+export function algorithmOf(service: ServiceModel): VipPort["algorithm"] {
+  return service.sessionAffinity === "ClientIP" ? "source hash" : "round robin";
+}
+
+function place({ name, address }: NodeModel): { node: string; address: string } {
+  return { node: name, address };
+}
+
+/** Local: the Service's own port, which says whether the node has ready endpoints (KEP-1669). */
+function checkPort(service: ServiceModel): number {
+  const own = service.externalTrafficPolicy === "Local" ? service.healthCheckNodePort : undefined;
+  return own ?? HEALTHZ_PORT;
+}
+
+function candidateOf(node: NodeModel, health: Health): Candidate {
+  const { name, address } = node;
+  const barred = barredReason(node);
+  if (barred !== undefined) return { name, address, eligible: false, reason: barred };
+  switch (health.state) {
+    case "healthy":
+      return { name, address, eligible: true, reason: "healthy" };
+    case "unknown":
+      return { name, address, eligible: false, reason: "not checked yet" };
+    default:
+      return { name, address, eligible: false, reason: `${health.state}: ${health.reason}` };
+  }
+}
+
+/** Why a node never gets connections from outside, whatever its health; undefined if it may. */
+export function barredReason(node: NodeModel): string | undefined {
+  if (node.excludedFromLoadBalancers === true) {
+    return "labelled node.kubernetes.io/exclude-from-external-load-balancers";
+  }
+  return node.ready ? undefined : "the node is not Ready";
+}
+
+function targetsOf(services: readonly ServiceModel[], nodes: readonly NodeModel[]): HealthTarget[] {
+  const ports = new Set(services.map(checkPort));
+  return [...ports].flatMap((port) => nodes.map((node) => ({ ...place(node), port })));
+}
+
+function isGone(name: string, targets: readonly HealthTarget[], healthOf: HealthOf): boolean {
+  const own = targets.filter((target) => target.node === name);
+  return own.length > 0 && own.every((target) => healthOf(target).state === "gone");
+}
+
+function byName(a: { name: string }, b: { name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+function byVip(a: VipPort, b: VipPort): number {
+  const key = ({ address, protocol, port }: VipPort): string => `${address} ${protocol} ${port}`;
+  return key(a) < key(b) ? -1 : 1;
+}

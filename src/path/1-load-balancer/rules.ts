@@ -1,0 +1,135 @@
+/** The plan as nftables rules and routes of the edge. Pure text. */
+import type { LoadBalancerPlan, VipPort } from "./plan.ts";
+
+const table = "inroad-lb";
+
+/** Marks of nodes; a mark is never used for another node, because old connections still bear it. */
+export type Marks = ReadonlyMap<string, number>;
+
+/** Adds marks for nodes that have none: 1, 2, 3 ... */
+export function markNodes(known: Marks, names: readonly string[]): Marks {
+  const marks = new Map(known);
+  for (const name of names) if (!marks.has(name)) marks.set(name, marks.size + 1);
+  return marks;
+}
+
+/** What the table must contain, by name, so that only what differs is written. */
+export interface Rules {
+  /** Chain -> its rules. */
+  readonly chains: ReadonlyMap<string, string>;
+  /** Address, protocol and port -> chain. */
+  readonly choose: ReadonlyMap<string, string>;
+  readonly vips: ReadonlySet<string>;
+  /** Marks of nodes that are gone. */
+  readonly gone: ReadonlySet<string>;
+}
+
+export const noRules: Rules = { chains: new Map(), choose: new Map(), vips: new Set(), gone: new Set() };
+
+export function renderRules(plan: LoadBalancerPlan, marks: Marks): Rules {
+  const present = new Set(plan.nodes.map((node) => node.name));
+  const gone = [...marks].filter(([name]) => plan.gone.includes(name) || !present.has(name));
+  return {
+    chains: new Map(plan.ports.map((port) => [chainOf(port), ruleOf(port, marks)])),
+    choose: new Map(plan.ports.map((port) => [keyOf(port), `goto ${chainOf(port)}`])),
+    vips: new Set(plan.ports.map((port) => port.address)),
+    gone: new Set(gone.map(([, mark]) => String(mark))),
+  };
+}
+
+function keyOf({ address, protocol, port }: VipPort): string {
+  return `${address} . ${protocol.toLowerCase()} . ${port}`;
+}
+
+function chainOf({ address, protocol, port }: VipPort): string {
+  return `vip-${address.replaceAll(".", "-")}-${protocol.toLowerCase()}-${port}`;
+}
+
+/** The rule of one address and port: the mark of the next healthy node, or a refusal when there is none. */
+function ruleOf(port: VipPort, marks: Marks): string {
+  const chosen = port.candidates.filter((candidate) => candidate.eligible);
+  if (chosen.length === 0) return "goto refuse";
+  const next = port.algorithm === "source hash" ? "jhash ip saddr" : "numgen inc";
+  const slots = chosen.map(({ name }, slot) => `${slot} : ${marks.get(name) ?? 0}`).join(", ");
+  return `ct mark set ${next} mod ${chosen.length} map { ${slots} } meta mark set ct mark accept`;
+}
+
+/**
+ * The fixed part. Only packets of the client's direction are steered: the answers come back from the node and go out by
+ * the main table. A connection keeps its node by its conntrack mark. If that node is gone, TCP is reset, so that
+ * the client connects anew, and what begins anew gets another node.
+ */
+export function baseScript(pool: string): string {
+  return `add table ip ${table}
+delete table ip ${table}
+table ip ${table} {
+  map choose { type ipv4_addr . inet_proto . inet_service : verdict; }
+  set vips { type ipv4_addr; }
+  set gone { type mark; }
+  chain refuse {
+    meta l4proto tcp reject with tcp reset
+    reject
+  }
+  chain prerouting {
+    type filter hook prerouting priority mangle; policy accept;
+    ct direction reply accept
+    ct mark @gone tcp flags & (syn | ack) != syn goto refuse
+    ct mark != 0 ct mark != @gone meta mark set ct mark accept
+    ip daddr . meta l4proto . th dport vmap @choose
+    ip daddr @vips goto refuse
+    ip daddr ${pool} goto refuse
+  }
+}
+`;
+}
+
+/** One transaction that turns the rules `have` into `want`; empty when they are equal. */
+export function changeScript(have: Rules, want: Rules): string {
+  const lines: string[] = [];
+  for (const [chain, rule] of want.chains) {
+    if (have.chains.get(chain) === rule) continue;
+    lines.push(`add chain ip ${table} ${chain}`, `flush chain ip ${table} ${chain}`);
+    lines.push(`add rule ip ${table} ${chain} ${rule}`);
+  }
+  const elements = (verb: string, set: string, items: readonly string[]): void => {
+    if (items.length > 0) lines.push(`${verb} element ip ${table} ${set} { ${items.join(", ")} }`);
+  };
+  elements("delete", "choose", without(have.choose, want.choose));
+  elements(
+    "add",
+    "choose",
+    without(want.choose, have.choose).map((key) => `${key} : ${want.choose.get(key)}`),
+  );
+  for (const set of ["vips", "gone"] as const) {
+    elements("delete", set, without(have[set], want[set]));
+    elements("add", set, without(want[set], have[set]));
+  }
+  for (const chain of without(have.chains, want.chains)) {
+    lines.push(`flush chain ip ${table} ${chain}`, `delete chain ip ${table} ${chain}`);
+  }
+  return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+}
+
+function without(
+  a: ReadonlyMap<string, unknown> | ReadonlySet<string>,
+  b: { has(key: string): boolean },
+): string[] {
+  return [...a.keys()].filter((key) => !b.has(key));
+}
+
+const firstTable = 100;
+const firstPriority = 1000;
+
+/** `ip` lines that send packets with a node's mark to the node. */
+export function routeLines(
+  mark: number,
+  address: string | undefined,
+  previous: string | undefined,
+): string[] {
+  const routes = firstTable + mark;
+  const rule = `fwmark ${mark} lookup ${routes} priority ${firstPriority + mark}`;
+  if (address === previous) return [];
+  if (address === undefined) return [`rule del ${rule}`, `route flush table ${routes}`];
+  const route = `route replace default via ${address} dev eth0 table ${routes}`;
+  return previous === undefined ? [route, `rule add ${rule}`] : [route];
+}

@@ -1,0 +1,47 @@
+/** What a kind of rules must be able to do; `apply.ts` drives it, the contract suite holds every kind to it. */
+import type { CommandResult } from "#kernel";
+import type { ProxyPlan } from "./plan.ts";
+
+export interface RuleBackend {
+  /** Puts the whole plan in force, whatever own rules are there; nobody else's rules are touched. */
+  sync(plan: ProxyPlan): Promise<void>;
+  /** Changes what is in force (the plan of the last call that succeeded) into `plan`. */
+  update(plan: ProxyPlan): Promise<void>;
+  /**
+   * The slot that the next new connection to each of these lists gets; lists whose counter cannot be read, or whose
+   * reading would cost too much, are left out.
+   */
+  turns(lists: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** The rules of a list as the kernel has them now; empty if there are none. */
+  rulesOf(list: string): Promise<readonly string[]>;
+  /** Whether all own rules are still there. */
+  intact(): Promise<boolean>;
+  /** Takes all own rules away. */
+  remove(): Promise<void>;
+}
+
+/** The part of the kernel that rules are made with, in one node's namespace. */
+export interface RuleKernel {
+  nft(script: string): Promise<void>;
+  iptablesRestore(text: string): Promise<void>;
+  run(command: string, args: readonly string[], input?: string): Promise<CommandResult>;
+}
+
+/**
+ * Cuts pieces of text, each of which must stay whole, into groups of at most `limit` bytes. An ordinary user's socket
+ * takes about 200 kB of netlink messages at once (EMSGSIZE beyond).
+ */
+export function inChunks<T>(pieces: readonly T[], sizeOf: (piece: T) => number, limit: number): T[][] {
+  const chunks: T[][] = [];
+  let room = 0;
+  for (const piece of pieces) {
+    const size = sizeOf(piece);
+    if (size > room || chunks.length === 0) {
+      chunks.push([]);
+      room = limit;
+    }
+    chunks.at(-1)?.push(piece);
+    room -= size;
+  }
+  return chunks;
+}

@@ -1,0 +1,122 @@
+/** Hop 4: the Service rules of a node. ClusterIP, NodePort or load-balancer address and port -> pod address and port. */
+import { conntrack, iptablesRestore, nft, run, setSysctls, tcpListener } from "#kernel";
+import type { ConntrackEntry, NetNs } from "#kernel";
+import { codeOf, messageOf } from "#lib/errors";
+import type { Log } from "#lib/log";
+import type { Snapshot, SnapshotSource } from "#model";
+import { startApplying } from "./apply.ts";
+import type { RuleBackend, RuleKernel } from "./backend.ts";
+import { forgetStaleFlows } from "./flows.ts";
+import type { FlowKernel } from "./flows.ts";
+import { startHealthServers } from "./healthcheck.ts";
+import { iptablesBackend } from "./iptables/backend.ts";
+import { nftablesBackend } from "./nftables/backend.ts";
+import type { Rotation } from "./rotation.ts";
+
+export { explain } from "./explain.ts";
+export { chosenEndpoint } from "./observe.ts";
+
+export type ProxyMode = "nftables" | "iptables";
+
+export interface ProxyOptions {
+  readonly source: SnapshotSource;
+  /** Name of the node whose rules these are. */
+  readonly node: string;
+  /** The node's network namespace; undefined: that of this thread. */
+  readonly netns: NetNs | undefined;
+  readonly mode: ProxyMode;
+  readonly log: Log;
+  /** Called with each snapshot that has been put in force; some snapshots are skipped for later ones. */
+  readonly onProgrammed?: (snapshot: Snapshot) => void;
+  /** How the kernel is reached; tests replace it. */
+  readonly kernel?: RuleKernel;
+}
+
+export interface Proxy {
+  /** Resolves when the rules of the first snapshot are in force. */
+  readonly ready: Promise<void>;
+  /** Resolves when the rules of this snapshot, or of a later one of the source, are in force. */
+  programmed(snapshot: Snapshot): Promise<void>;
+  /** The order of these lists' endpoints and whose turn is next, read from the kernel; unreadable ones are left out. */
+  rotation(lists: readonly string[]): Promise<ReadonlyMap<string, Rotation>>;
+  /** The rules of a list, as the kernel has them. */
+  rulesOf(list: string): Promise<readonly string[]>;
+  /** Removes all rules of this proxy and closes its ports. */
+  close(): Promise<void>;
+}
+
+/** Rules that wait longer than this for being put in force make the node unhealthy to load balancers. */
+const STALE_MS = 10_000;
+
+/** Starts keeping the Service rules of a node, and answering load balancers' health checks there. */
+export function startProxy(options: ProxyOptions): Proxy {
+  const { source, node, netns, mode, log } = options;
+  const kernel = options.kernel ?? ruleKernel(netns);
+  const backend: RuleBackend = mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel);
+  const health = startHealthServers({
+    listen: (port) => tcpListener(netns, "0.0.0.0", port),
+    healthy: () => applier.waitingFor() < STALE_MS && applier.inForce() !== undefined,
+    eligible: () => source.current().nodes.has(node),
+    log,
+  });
+  const applier = startApplying({
+    source,
+    node,
+    backend,
+    log,
+    onProgrammed: options.onProgrammed ?? (() => undefined),
+    after: async (plan, previous) => {
+      health.update(plan);
+      if (previous === undefined) keepOutOfWindowPackets(netns, log);
+      const forgotten = forgetStaleFlows(plan, previous, flowKernel(netns));
+      // At the start only a predecessor's flows can be stale: nobody needs to wait for that.
+      if (previous !== undefined) await forgotten;
+      else forgotten.catch((error) => log.warn(`cannot forget old UDP flows: ${messageOf(error)}`));
+    },
+  });
+  return {
+    ready: applier.ready,
+    programmed: (snapshot) => applier.programmed(snapshot),
+    rotation: (lists) => applier.rotation(lists),
+    rulesOf: (list) => backend.rulesOf(list),
+    async close() {
+      await health.close();
+      await applier.close();
+    },
+  };
+}
+
+function ruleKernel(netns: NetNs | undefined): RuleKernel {
+  return {
+    nft: (script) => nft(netns, script),
+    iptablesRestore: (text) => iptablesRestore(netns, text),
+    run: (command, args, input) => run(netns, command, args, input),
+  };
+}
+
+function flowKernel(netns: NetNs | undefined): FlowKernel {
+  return {
+    async flowsTo(destination, destinationPort) {
+      try {
+        return await conntrack(netns, { protocol: "udp", destination, destinationPort });
+      } catch (error) {
+        if (codeOf(error) === "MissingProgram") return [];
+        throw error;
+      }
+    },
+    async forget({ original }: ConntrackEntry) {
+      const ends = ["--orig-src", original.source, "--orig-dst", original.destination];
+      const ports = ["--sport", String(original.sourcePort), "--dport", String(original.destinationPort)];
+      await run(netns, "conntrack", ["-D", "-p", "udp", ...ends, ...ports]);
+    },
+  };
+}
+
+/** Packets out of the TCP window would otherwise pass untranslated and reset their connection (K#74839). */
+function keepOutOfWindowPackets(netns: NetNs | undefined, log: Log): void {
+  try {
+    setSysctls(netns, { "net/netfilter/nf_conntrack_tcp_be_liberal": "1" });
+  } catch (error) {
+    log.warn(messageOf(error));
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * What the Service rules of one node must be, for any kind of rules: pure. Which endpoints count is decided by the
+ * model (`chooseEndpoints`); here it is decided which address leads to which list, and whose source is rewritten
+ * (semantics of kube-proxy: "Virtual IPs and Service Proxies" in the Kubernetes documentation, KEP-3866).
+ */
+import { chooseEndpoints } from "#model";
+import type { Endpoint, EndpointQuery, Protocol, ServiceModel, ServicePort, Snapshot } from "#model";
+import { firstSlots, nextSlots } from "./rotation.ts";
+import type { Backend, Rotation } from "./rotation.ts";
+
+/** The endpoints of a Service port that share one turn counter. */
+export interface EndpointList {
+  /** Service port, with ` local` at the end for the endpoints of this node only. */
+  readonly key: string;
+  readonly protocol: Protocol;
+  readonly slots: readonly Backend[];
+}
+
+export type Target =
+  | { readonly kind: "list"; readonly list: string }
+  | { readonly kind: "reject" }
+  | { readonly kind: "drop" };
+
+export interface VirtualAddress {
+  /** `default/api-service:http/TCP`; a port without a name is called by its number. */
+  readonly servicePort: string;
+  readonly kind: "ClusterIP" | "NodePort" | "LoadBalancer";
+  readonly address: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly target: Target;
+  /** Where connections of pods and of the node itself go instead (externalTrafficPolicy Local binds only outsiders). */
+  readonly inside?: Target;
+  /** Whose source address is rewritten: everybody's, everybody's but a pod's, the node's own only (Local). */
+  readonly masquerade: "everybody" | "not-pods" | "node-only";
+}
+
+/** A Service with externalTrafficPolicy Local tells load balancers whether this node has endpoints. */
+export interface HealthCheck {
+  readonly namespace: string;
+  readonly name: string;
+  /** healthCheckNodePort */
+  readonly port: number;
+  /** Ready endpoints on this node, by address. */
+  readonly localEndpoints: number;
+}
+
+export interface ProxyPlan {
+  readonly node: string;
+  /** Pod CIDRs of all nodes: a source in them is a pod. */
+  readonly podNetworks: readonly string[];
+  readonly lists: ReadonlyMap<string, EndpointList>;
+  /** By `addressKey`. */
+  readonly addresses: ReadonlyMap<string, VirtualAddress>;
+  /** Addresses of endpoints that may meet themselves through a Service on this node. */
+  readonly hairpin: readonly string[];
+  readonly healthChecks: readonly HealthCheck[];
+}
+
+/** `10.96.0.10 . udp . 53`, which is also how nftables writes it. */
+export function addressKey(at: { address: string; protocol: Protocol; port: number }): string {
+  return `${at.address} . ${at.protocol.toLowerCase()} . ${at.port}`;
+}
+
+/** `default/api-service:http/TCP` */
+export function servicePortKey(service: ServiceModel, port: ServicePort): string {
+  return `${service.namespace}/${service.name}:${port.name === "" ? port.port : port.name}/${port.protocol}`;
+}
+
+/**
+ * The plan of `node` for a snapshot.
+ * @param previous the lists in force, so that endpoints keep their turns; lists that are not in it begin anew.
+ */
+export function planProxy(
+  snapshot: Snapshot,
+  node: string,
+  previous: ReadonlyMap<string, Rotation> = new Map(),
+): ProxyPlan {
+  const lists = new Map<string, EndpointList>();
+  const addresses = new Map<string, VirtualAddress>();
+  const hairpin = new Set<string>();
+  for (const service of sortedServices(snapshot)) {
+    for (const port of service.ports) {
+      const planned = planPort(snapshot, node, service, port);
+      for (const list of planned.lists) {
+        lists.set(list.key, { ...list, slots: slotsOf(list, node, previous.get(list.key)) });
+      }
+      // Where two Services claim one address, the first by name has it.
+      for (const at of planned.addresses)
+        if (!addresses.has(addressKey(at))) addresses.set(addressKey(at), at);
+      for (const endpoint of planned.reachable) {
+        if (endpoint.node === undefined || endpoint.node === node) hairpin.add(endpoint.address);
+      }
+    }
+  }
+  return {
+    node,
+    podNetworks: [...snapshot.nodes.values()].map((n) => n.podCIDR).filter((cidr) => cidr !== ""),
+    lists,
+    addresses,
+    hairpin: [...hairpin],
+    healthChecks: sortedServices(snapshot).flatMap((service) => healthCheckOf(service, node)),
+  };
+}
+
+/** Services that have addresses of their own, in the order of their names. */
+function sortedServices(snapshot: Snapshot): readonly ServiceModel[] {
+  return [...snapshot.services.entries()]
+    .filter(([, service]) => service.clusterIPs.length > 0 && !service.headless)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, service]) => service);
+}
+
+function slotsOf(list: EndpointList, node: string, previous: Rotation | undefined): readonly Backend[] {
+  return previous === undefined ? firstSlots(list.slots, node, list.key) : nextSlots(previous, list.slots);
+}
+
+interface PlannedPort {
+  readonly lists: readonly EndpointList[];
+  readonly addresses: readonly VirtualAddress[];
+  readonly reachable: readonly Endpoint[];
+}
+
+function planPort(snapshot: Snapshot, node: string, service: ServiceModel, port: ServicePort): PlannedPort {
+  const servicePort = servicePortKey(service, port);
+  const lists = new Map<string, EndpointList>();
+  const choose = (traffic: EndpointQuery["traffic"]) => chooseEndpoints(port, service, { node, traffic });
+  const everywhere = choose("short-circuit").usable;
+  const target = (traffic: EndpointQuery["traffic"]): Target => {
+    const choice = choose(traffic);
+    if (choice.usable.length === 0) return { kind: choice.policyDrop ? "drop" : "reject" };
+    const key = sameEndpoints(choice.usable, everywhere) ? servicePort : `${servicePort} local`;
+    lists.set(key, { key, protocol: port.protocol, slots: choice.usable.map(backendOf) });
+    return { kind: "list", list: key };
+  };
+  const addresses = addressesOf(snapshot, node, service, port).map((at): VirtualAddress => {
+    const base = { servicePort, protocol: port.protocol, ...at };
+    if (at.kind === "ClusterIP") return { ...base, target: target("internal"), masquerade: "not-pods" };
+    if (service.externalTrafficPolicy === "Cluster") {
+      return { ...base, target: target("external"), masquerade: "everybody" };
+    }
+    return { ...base, target: target("external"), inside: target("short-circuit"), masquerade: "node-only" };
+  });
+  return { lists: [...lists.values()], addresses, reachable: everywhere };
+}
+
+function addressesOf(
+  snapshot: Snapshot,
+  node: string,
+  service: ServiceModel,
+  port: ServicePort,
+): readonly Pick<VirtualAddress, "kind" | "address" | "port">[] {
+  const nodeAddress = snapshot.nodes.get(node)?.address;
+  return [
+    ...service.clusterIPs.map((address) => ({ kind: "ClusterIP" as const, address, port: port.port })),
+    ...(port.nodePort === undefined || nodeAddress === undefined
+      ? []
+      : [{ kind: "NodePort" as const, address: nodeAddress, port: port.nodePort }]),
+    ...service.loadBalancerIPs.map((address) => ({
+      kind: "LoadBalancer" as const,
+      address,
+      port: port.port,
+    })),
+  ].filter((at) => !at.address.includes(":"));
+}
+
+function sameEndpoints(some: readonly Endpoint[], all: readonly Endpoint[]): boolean {
+  return some.length === all.length && some.every((endpoint) => all.includes(endpoint));
+}
+
+function backendOf({ address, port }: Endpoint): Backend {
+  return { address, port };
+}
+
+function healthCheckOf(service: ServiceModel, node: string): readonly HealthCheck[] {
+  const { namespace, name, healthCheckNodePort: port } = service;
+  if (port === undefined || service.externalTrafficPolicy !== "Local") return [];
+  const local = service.ports.flatMap((p) => p.endpoints).filter((e) => e.ready && e.node === node);
+  return [{ namespace, name, port, localEndpoints: new Set(local.map((e) => e.address)).size }];
+}

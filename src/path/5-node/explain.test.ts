@@ -1,0 +1,146 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { compile } from "#model";
+import type { Flow, NodeModel, PodModel, Snapshot } from "#model";
+import { explain } from "./explain.ts";
+
+const nodes: NodeModel[] = [
+  {
+    name: "node-a",
+    address: "172.30.0.11",
+    podCIDR: "10.244.0.0/24",
+    vtepMac: "02:00:00:00:00:0a",
+    ready: true,
+  },
+  {
+    name: "node-b",
+    address: "172.30.0.12",
+    podCIDR: "10.244.1.0/24",
+    vtepMac: "02:00:00:00:00:0b",
+    ready: true,
+  },
+  { name: "silent", address: "172.30.0.13", podCIDR: "10.244.2.0/24", ready: false },
+];
+
+function pod(name: string, node: string, address: string, more: Partial<PodModel> = {}): PodModel {
+  return {
+    namespace: "default",
+    name,
+    uid: name,
+    node,
+    address,
+    labels: {},
+    ready: true,
+    terminating: false,
+    hostNetwork: false,
+    ports: [],
+    ...more,
+  };
+}
+
+const pods = [
+  pod("near", "node-a", "10.244.0.2"),
+  pod("far", "node-b", "10.244.1.2"),
+  pod("lost", "silent", "10.244.2.2"),
+  pod("host", "node-b", "172.30.0.12", {
+    hostNetwork: true,
+    ports: [{ containerPort: 9100, protocol: "TCP" }],
+  }),
+];
+
+const snapshot: Snapshot = {
+  ...compile(
+    {
+      nodes: [],
+      pods: [],
+      services: [],
+      endpointSlices: [],
+      ingresses: [],
+      ingressClasses: [],
+      secrets: [],
+      namespaces: [],
+    },
+    { domain: "cluster.local" },
+  ),
+  nodes: new Map(nodes.map((node) => [node.name, node])),
+  pods: new Map(pods.map((one) => [`default/${one.name}`, one])),
+  podsByAddress: new Map(
+    pods.filter(({ hostNetwork }) => !hostNetwork).map((one) => [one.address ?? "", one]),
+  ),
+};
+
+function ask(address: string, options: { from?: string; port?: number; node?: string } = {}) {
+  const flow: Flow = {
+    protocol: "TCP",
+    source: { address: options.from ?? "10.244.0.9", port: 40000 },
+    destination: { address, port: options.port ?? 8080 },
+  };
+  return explain(snapshot, { at: "node", node: options.node ?? "node-a" }, flow);
+}
+
+test("a pod of this node is reached over its own link", () => {
+  const { steps, outcome } = ask("10.244.0.2");
+  assert.deepEqual(
+    steps.map(({ component, action }) => [component, action]),
+    [["node node-a", "route"]],
+  );
+  assert.match(steps[0]?.predicted[0] ?? "", /^10\.244\.0\.2 dev veth[0-9a-f]{8} scope link$/);
+  assert.ok(outcome.kind === "next" && outcome.alternatives[0]?.place.at === "pod");
+});
+
+test("a pod of another node is reached through the overlay, encapsulated to that node's address", () => {
+  const { steps, outcome } = ask("10.244.1.2");
+  assert.deepEqual(
+    steps.map(({ component, action }) => [component, action]),
+    [
+      ["node node-a", "encapsulate"],
+      ["node node-b", "route"],
+    ],
+  );
+  assert.equal(steps[0]?.predicted[0], "10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink");
+  assert.deepEqual(steps[0]?.rewrites, [
+    "VXLAN VNI 1 around it: 172.30.0.11 -> 172.30.0.12:8472, device flannel.1",
+  ]);
+  assert.ok(outcome.kind === "next" && outcome.alternatives[0]?.name === "default/far");
+});
+
+const ends: readonly [what: string, address: string, kind: string, reason: RegExp][] = [
+  [
+    "an address of this node that no pod has",
+    "10.244.0.77",
+    "rejected",
+    /no pod has the address 10\.244\.0\.77.*node-a/,
+  ],
+  ["an address of another node that no pod has", "10.244.1.77", "rejected", /node node-b answers/],
+  ["a part of the pod network that no node owns", "10.244.99.1", "rejected", /no pod has the address/],
+  ["a pod of a node that announced no tunnel end", "10.244.2.2", "rejected", /silent has not announced/],
+  ["an address outside", "192.0.2.7", "unknown", /outside the cluster/],
+  ["a node's own address with a port no pod declares", "172.30.0.12", "unknown", /is node node-b itself/],
+];
+for (const [what, address, kind, reason] of ends) {
+  test(`${what} is ${kind}`, () => {
+    const { outcome } = ask(address);
+    assert.equal(outcome.kind, kind);
+    assert.match("reason" in outcome ? outcome.reason : "", reason);
+  });
+}
+
+test("a node's address leads to the pod in its network that declares the port", () => {
+  const { outcome } = ask("172.30.0.12", { port: 9100 });
+  assert.ok(outcome.kind === "next" && outcome.alternatives[0]?.name === "default/host");
+});
+
+test("what a pod sends outside leaves with the node's address; what is not from a pod does not change", () => {
+  assert.deepEqual(ask("192.0.2.7").steps[0]?.rewrites, ["source 10.244.0.9 -> 172.30.0.11 (masquerade)"]);
+  assert.deepEqual(ask("192.0.2.7", { from: "172.30.0.11" }).steps[0]?.rewrites, []);
+});
+
+test("an unknown node or an unresolved destination is unknown, not an exception", () => {
+  assert.equal(ask("10.244.0.2", { node: "nowhere" }).outcome.kind, "unknown");
+  const flow: Flow = {
+    protocol: "TCP",
+    source: { address: "10.244.0.9" },
+    destination: { name: "x", port: 80 },
+  };
+  assert.equal(explain(snapshot, { at: "node", node: "node-a" }, flow).outcome.kind, "unknown");
+});

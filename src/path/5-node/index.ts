@@ -1,0 +1,11 @@
+/** The door of the node hop: from a node to a pod, here or on another node. */
+export { startNodes } from "./apply.ts";
+export type { NodeNetwork, NodesHandle } from "./apply.ts";
+export { explain } from "./explain.ts";
+export { leavesBy, leftBy, observeFlow, observeRoute } from "./observe.ts";
+export type { LeftBy, NodeObservation } from "./observe.ts";
+export { nodeDevice, podLink } from "./plan.ts";
+export type { NodeIdentity } from "./plan.ts";
+export type { PodIdentity, Sandbox, Sandboxes } from "./sandboxes.ts";
+export { defaultSettings, leftByMark } from "./settings.ts";
+export type { NodeNetworkSettings } from "./settings.ts";

@@ -1,0 +1,169 @@
+/** A container that runs a local command, as its user asked for in inroad.yaml: a process in the pod's namespace. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { constants, cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import { messageOf } from "#lib/errors";
+import { findProgram, spawnIn } from "#kernel";
+import { buildEnvironment, expand } from "./environment.ts";
+import type { EnvironmentSources } from "./environment.ts";
+import type { CommandMapping } from "./mapping.ts";
+import { podId, specOf } from "./pod-object.ts";
+import type { ContainerEnd, ContainerPlace, Runner, RunningContainer } from "./runner.ts";
+
+/** `nobody`, the user of mapped commands where the cluster runs as real root. */
+const NOBODY = 65534;
+
+/** What a mapped command needs of the cluster. */
+export interface CommandSettings {
+  /** A folder of the cluster, for the resolver settings of its pods. */
+  readonly stateDir: string;
+  /** Address of the cluster DNS, and the cluster's domain. */
+  readonly dns: { readonly address: string; readonly domain: string };
+  /** Service variables for a pod of this namespace. */
+  readonly serviceVariables: (namespace: string) => Readonly<Record<string, string>>;
+  /** Text values of a ConfigMap or a Secret. */
+  readonly values: (
+    kind: "ConfigMap" | "Secret",
+    namespace: string,
+    name: string,
+  ) => Promise<Readonly<Record<string, string>> | undefined>;
+}
+
+/** Thrown by a start that cannot succeed as things are: `CreateContainerConfigError`. */
+export class ContainerConfigError extends Error {}
+
+export function commandRunner(mapping: CommandMapping, settings: CommandSettings): Runner {
+  return { kind: "command", start: (place) => startCommand(mapping, settings, place) };
+}
+
+async function startCommand(
+  mapping: CommandMapping,
+  settings: CommandSettings,
+  place: ContainerPlace,
+): Promise<RunningContainer> {
+  const { variables, problems } = buildEnvironment(place.container, await sourcesFor(settings, place));
+  if (problems.length > 0) throw new ContainerConfigError(problems.join("; "));
+  const all = { ...variables, ...mapping.env };
+  const args = (mapping.args ?? []).map((text) => expand(text, all));
+  const program = findProgram(mapping.command, { cwd: mapping.cwd });
+  const resolver = writeResolver(settings, place);
+  const child = spawnIn(place.ns, "unshare", sandboxed(resolver, [program, ...args]), {
+    cwd: mapping.cwd ?? "/",
+    // A session of its own: signals go to the whole group, and none of ours reaches it.
+    detached: true,
+    env: { PATH: process.env["PATH"], HOME: "/", LANG: "C.UTF-8", HOSTNAME: podId(place.pod).name, ...all },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const { promise: ended, resolve: end } = Promise.withResolvers<ContainerEnd>();
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => place.output.write(text));
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => place.output.write(text));
+  child.on("error", (error) => end({ exitCode: 128, reason: "StartError", message: messageOf(error) }));
+  child.on("exit", (code, signal) => {
+    const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+    signalGroup(child.pid, "SIGKILL");
+    end({ exitCode, reason: exitCode === 0 ? "Completed" : "Error" });
+  });
+  return { ended, ready: () => undefined, signal: (name) => signalGroup(child.pid, name) };
+}
+
+/** To the process and all it started, unless they left its group. */
+function signalGroup(pid: number | undefined, name: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, name);
+  } catch {
+    // Nobody is left.
+  }
+}
+
+async function sourcesFor(settings: CommandSettings, place: ContainerPlace): Promise<EnvironmentSources> {
+  const { namespace } = podId(place.pod);
+  const { env = [], envFrom = [] } = place.container;
+  const wanted = new Set<`${"ConfigMap" | "Secret"}/${string}`>();
+  for (const { configMapRef, secretRef } of envFrom) {
+    if (configMapRef?.name !== undefined) wanted.add(`ConfigMap/${configMapRef.name}`);
+    if (secretRef?.name !== undefined) wanted.add(`Secret/${secretRef.name}`);
+  }
+  for (const { valueFrom } of env) {
+    if (valueFrom?.configMapKeyRef?.name !== undefined)
+      wanted.add(`ConfigMap/${valueFrom.configMapKeyRef.name}`);
+    if (valueFrom?.secretKeyRef?.name !== undefined) wanted.add(`Secret/${valueFrom.secretKeyRef.name}`);
+  }
+  const found = new Map<string, Readonly<Record<string, string>> | undefined>();
+  for (const key of wanted) {
+    const kind = key.startsWith("Secret/") ? "Secret" : "ConfigMap";
+    found.set(key, await settings.values(kind, namespace, key.slice(kind.length + 1)));
+  }
+  return {
+    pod: place.pod,
+    podIP: place.address,
+    node: place.node,
+    services: specOf(place.pod).enableServiceLinks === false ? {} : settings.serviceVariables(namespace),
+    lookup: (kind, name) => found.get(`${kind}/${name}`),
+    capacity: { cpu: cpus().length * 1000, memory: totalmem() },
+  };
+}
+
+/**
+ * Resolver settings by dnsPolicy (https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/); undefined
+ * where the pod uses the host's.
+ */
+export function resolverText(
+  place: Pick<ContainerPlace, "pod">,
+  dns: CommandSettings["dns"],
+): string | undefined {
+  const { dnsPolicy = "ClusterFirst", dnsConfig = {}, hostNetwork = false } = specOf(place.pod);
+  const cluster = dnsPolicy === "ClusterFirstWithHostNet" || (dnsPolicy === "ClusterFirst" && !hostNetwork);
+  if (!cluster && dnsPolicy !== "None") return undefined;
+  const { namespace } = podId(place.pod);
+  const search = cluster ? [`${namespace}.svc.${dns.domain}`, `svc.${dns.domain}`, dns.domain] : [];
+  const servers = [...(cluster ? [dns.address] : []), ...(dnsConfig.nameservers ?? [])];
+  const searches = [...new Set([...search, ...(dnsConfig.searches ?? [])])];
+  const options = new Map<string, string | undefined>(cluster ? [["ndots", "5"]] : []);
+  for (const { name, value } of dnsConfig.options ?? []) if (name !== undefined) options.set(name, value);
+  const optionTexts = [...options].map(([name, value]) => (value === undefined ? name : `${name}:${value}`));
+  return [
+    ...(searches.length === 0 ? [] : [`search ${searches.join(" ")}`]),
+    ...servers.map((server) => `nameserver ${server}`),
+    ...(optionTexts.length === 0 ? [] : [`options ${optionTexts.join(" ")}`]),
+    "",
+  ].join("\n");
+}
+
+/** Writes the pod's resolv.conf and nsswitch.conf; returns their folder. */
+function writeResolver(settings: CommandSettings, place: ContainerPlace): string | undefined {
+  const text = resolverText(place, settings.dns);
+  if (text === undefined) return undefined;
+  const folder = join(settings.stateDir, "pods", podId(place.pod).uid);
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  writeFileSync(join(folder, "resolv.conf"), text);
+  writeFileSync(join(folder, "nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files dns\n");
+  return folder;
+}
+
+/** In the new mount namespace: lays the pod's files over the host's (where the host has them), then goes on. */
+const prelude = `folder=$1; shift
+for file in resolv.conf nsswitch.conf; do
+  if [ -n "$folder" ] && [ -e "/etc/$file" ]; then mount --bind "$folder/$file" "/etc/$file" || exit 125; fi
+done
+exec "$@"`;
+
+/** Arguments of unshare(1): a private mount namespace, then privileges dropped for good. */
+function sandboxed(resolver: string | undefined, command: readonly string[]): string[] {
+  const drop = ["--no-new-privs", "--bounding-set", "-all", "--inh-caps", "-all"];
+  const user = isMapped(NOBODY) ? ["--reuid", `${NOBODY}`, "--regid", `${NOBODY}`, "--clear-groups"] : [];
+  const setpriv = [findProgram("setpriv"), ...user, ...drop, "--", ...command];
+  return ["--mount", "--propagation", "private", "/bin/sh", "-c", prelude, "sh", resolver ?? "", ...setpriv];
+}
+
+/** Whether our user namespace knows a user id (rootless ones usually know only one). */
+function isMapped(uid: number): boolean {
+  try {
+    return readFileSync("/proc/self/uid_map", "utf8")
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/).map(Number))
+      .some(([first = -1, , count = 0]) => first >= 0 && uid >= first && uid < first + count);
+  } catch {
+    return false;
+  }
+}

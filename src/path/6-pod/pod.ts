@@ -1,0 +1,309 @@
+/** One pod on a node, from its first sight to its last: sandbox, init containers, containers, status, deletion. */
+import type { NetNs } from "#kernel";
+import type { KubeObject } from "#kube";
+import { messageOf } from "#lib/errors";
+import type { Log } from "#lib/log";
+import type { Clock } from "#client";
+import type { Container, PodStatus } from "kubernetes-types/core/v1.js";
+import { createContainer } from "./container.ts";
+import type { ContainerLife, ContainerView } from "./container.ts";
+import type { ContainerLog } from "./logs.ts";
+import { planPorts } from "./ports.ts";
+import { asPod, isSidecar, longRunning, podId, specOf } from "./pod-object.ts";
+import type { PodId, Port } from "./pod-object.ts";
+import type { AnsweredRequest, Runner } from "./runner.ts";
+import { podStatus } from "./status.ts";
+import type { InitView } from "./status.ts";
+
+/** Makes and removes the network of pods; the node hop provides it. */
+export interface Sandboxes {
+  create(pod: PodId): Promise<{ readonly ns: NetNs; readonly address: string }>;
+  remove(pod: PodId): Promise<void>;
+}
+
+export interface PodContext {
+  readonly node: { readonly name: string; readonly address: string };
+  /** The node's namespace: for probes, and for pods in the host's network. */
+  readonly nodeNs: NetNs;
+  readonly sandboxes: Sandboxes;
+  readonly runnerFor: (pod: KubeObject, container: Container) => Runner;
+  /** Ports that Services aim at, as of now. */
+  readonly targetPorts: (pod: KubeObject) => readonly Port[];
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Stores a status. Fails when the API does; it is tried again then. */
+  readonly writeStatus: (pod: PodId, status: PodStatus) => Promise<void>;
+  /** Removes the object for good, at the end of a deletion. */
+  readonly finishDelete: (pod: PodId) => Promise<void>;
+  readonly onEvent: (pod: KubeObject, type: "Normal" | "Warning", reason: string, message: string) => void;
+}
+
+export interface PodLife {
+  readonly id: PodId;
+  /** A newer version of the object. */
+  update(object: KubeObject): void;
+  /** Services changed: stand-ins may have to listen elsewhere. */
+  refreshPorts(): void;
+  /** Ends it at once, without touching the object (it is gone, or the cluster goes down). */
+  kill(): Promise<void>;
+  object(): KubeObject;
+  logs(container: string, previous: boolean): ContainerLog | undefined;
+  account(): readonly AnsweredRequest[];
+}
+
+const RETRY_MS = 500;
+const DEFAULT_GRACE_SECONDS = 30;
+
+export function startPod(first: KubeObject, context: PodContext): PodLife {
+  const { clock, node, log } = context;
+  const id = podId(first);
+  const spec = specOf(first);
+  const inits = (spec.initContainers ?? []).filter((container) => !isSidecar(container));
+  const initViews = new Map<string, InitView>(
+    inits.map((container) => [
+      container.name,
+      { container, restarts: 0, state: { kind: "waiting", reason: "PodInitializing" } },
+    ]),
+  );
+  const notYet = longRunning(spec).map((container) =>
+    waitingView(container, context.runnerFor(first, container).kind),
+  );
+  let object = first;
+  let lives: ContainerLife[] = [];
+  let address: string | undefined;
+  let ending: Promise<void> | undefined;
+  let gone = false;
+  const startTime = asPod(first).status?.startTime ?? timestamp(clock.now());
+  const publisher = createPublisher(context, id, () => {
+    const view = {
+      object,
+      node,
+      startTime,
+      address,
+      init: [...initViews.values()],
+      containers: lives.length === 0 ? notYet : lives.map((life) => life.view()),
+    };
+    return podStatus(view, timestamp(clock.now()));
+  });
+
+  const ports = (): ReadonlyMap<string, readonly Port[]> =>
+    planPorts(
+      spec,
+      context.targetPorts(object),
+      (container) => context.runnerFor(object, container).kind === "stand-in",
+    );
+
+  const sandbox = async (): Promise<{ ns: NetNs; address: string }> => {
+    if (spec.hostNetwork === true) return { ns: context.nodeNs, address: node.address };
+    for (;;) {
+      try {
+        return await context.sandboxes.create(id);
+      } catch (error) {
+        context.onEvent(
+          object,
+          "Warning",
+          "FailedCreatePodSandBox",
+          `Failed to create pod sandbox: ${messageOf(error)}`,
+        );
+        log.warn(`no sandbox for pod ${id.namespace}/${id.name}`, { reason: messageOf(error) });
+        await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
+        if (ending !== undefined) throw error;
+      }
+    }
+  };
+
+  const build = async (): Promise<void> => {
+    const place = await sandbox();
+    address = place.address;
+    const plan = ports();
+    lives = longRunning(spec).map((container) => {
+      const restartPolicy = isSidecar(container) ? "Always" : (spec.restartPolicy ?? "Always");
+      return createContainer({
+        place: {
+          pod: object,
+          container,
+          node,
+          ns: place.ns,
+          address: place.address,
+          log,
+          ports: plan.get(container.name) ?? [],
+        },
+        runner: context.runnerFor(object, container),
+        restart: restartPolicy === "Never" || restartPolicy === "OnFailure" ? restartPolicy : "Always",
+        target: { from: context.nodeNs, address: place.address, container },
+        clock,
+        graceMs: (spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS) * 1000,
+        onChange: publisher.touch,
+        onEvent: (type, reason, message) => context.onEvent(object, type, reason, message),
+      });
+    });
+    if (ending !== undefined) return;
+    completeInits();
+    for (const life of lives) life.start();
+    publisher.touch();
+  };
+
+  /** Images are not run, so what would prepare the pod counts as done. */
+  const completeInits = (): void => {
+    const at = timestamp(clock.now());
+    for (const container of inits) {
+      initViews.set(container.name, {
+        container,
+        restarts: 0,
+        state: { kind: "terminated", exitCode: 0, reason: "Completed", startedAt: at, finishedAt: at },
+      });
+    }
+  };
+
+  const built = build().catch((error: unknown) => {
+    if (ending === undefined)
+      log.error(`pod ${id.namespace}/${id.name} cannot start`, { reason: messageOf(error) });
+  });
+
+  const stopAll = async (graceMs: number): Promise<void> => {
+    await built;
+    await Promise.all(lives.map((life) => life.stop(graceMs)));
+  };
+
+  const terminate = async (graceMs: number): Promise<void> => {
+    await stopAll(graceMs);
+    if (gone) return;
+    publisher.touch();
+    await publisher.flush();
+    await removeSandbox();
+    await retrying(
+      () => context.finishDelete(id),
+      context,
+      () => gone,
+    );
+  };
+
+  const removeSandbox = async (): Promise<void> => {
+    if (spec.hostNetwork === true) return;
+    await context.sandboxes
+      .remove(id)
+      .catch((error: unknown) =>
+        log.warn(`sandbox of pod ${id.namespace}/${id.name} not removed`, { reason: messageOf(error) }),
+      );
+  };
+
+  const checkDeletion = (): void => {
+    const { deletionTimestamp, deletionGracePeriodSeconds } = object.metadata ?? {};
+    if (deletionTimestamp === undefined) return;
+    const graceMs = (deletionGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS) * 1000;
+    if (ending === undefined) ending = terminate(graceMs);
+    else void stopAll(graceMs);
+  };
+
+  publisher.touch();
+  checkDeletion();
+  return {
+    id,
+    update(next) {
+      object = next;
+      checkDeletion();
+      publisher.touch();
+    },
+    refreshPorts() {
+      if (lives.length === 0) return;
+      const plan = ports();
+      for (const life of lives) life.setPorts(plan.get(life.view().container.name) ?? []);
+    },
+    async kill() {
+      gone = true;
+      publisher.close();
+      ending ??= Promise.resolve();
+      await stopAll(0);
+      await removeSandbox();
+    },
+    object: () => object,
+    logs: (container, previous) =>
+      lives.find((life) => life.view().container.name === container)?.logs(previous),
+    account: () => lives.flatMap((life) => life.account()),
+  };
+}
+
+/** A container before its pod has a network. */
+function waitingView(container: Container, runner: Runner["kind"]): ContainerView {
+  const state = { kind: "waiting", reason: "ContainerCreating" } as const;
+  return {
+    container,
+    runner,
+    state,
+    last: undefined,
+    restarts: 0,
+    started: false,
+    ready: false,
+    simulated: [],
+  };
+}
+
+interface Publisher {
+  readonly touch: () => void;
+  /** Resolves when the newest status is stored. */
+  flush(): Promise<void>;
+  close(): void;
+}
+
+/** Writes the status when it differs from what was written last; one write at a time. */
+function createPublisher(context: PodContext, id: PodId, status: () => PodStatus): Publisher {
+  const now = { written: "", closed: false, dirty: false };
+  let work = Promise.resolve();
+  let idle = true;
+
+  const write = async (): Promise<void> => {
+    // Everything that changes in one turn becomes one write.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (now.dirty && !now.closed) {
+      now.dirty = false;
+      const next = status();
+      const text = fingerprint(next);
+      if (text === now.written) continue;
+      const stored = await retrying(
+        () => context.writeStatus(id, next),
+        context,
+        () => now.closed || now.dirty,
+      );
+      if (stored) now.written = text;
+    }
+    idle = true;
+  };
+
+  return {
+    touch() {
+      now.dirty = true;
+      if (!idle || now.closed) return;
+      idle = false;
+      work = write();
+    },
+    flush: () => work,
+    close: () => (now.closed = true),
+  };
+}
+
+/** Times of conditions that did not change differ from what is stored for a moment: they are no reason to write. */
+function fingerprint(status: PodStatus): string {
+  return JSON.stringify(status, (key, value: unknown) => (key === "lastTransitionTime" ? undefined : value));
+}
+
+async function retrying(
+  action: () => Promise<void>,
+  context: PodContext,
+  giveUp: () => boolean,
+): Promise<boolean> {
+  for (;;) {
+    try {
+      await action();
+      return true;
+    } catch (error) {
+      context.log.warn("API not reached, trying again", { reason: messageOf(error) });
+      await new Promise<void>((resolve) => context.clock.setTimer(RETRY_MS, resolve));
+      if (giveUp()) return false;
+    }
+  }
+}
+
+/** RFC 3339 with whole seconds, as Kubernetes writes times. */
+function timestamp(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+}

@@ -1,0 +1,130 @@
+/** Where a request begins: the first place, and the flow as it leaves the client. */
+import { InroadError } from "#lib/errors";
+import { inCidr, isIPv4, numberToIPv4, parseCidr } from "#lib/ip";
+import type { Flow, NodeModel, Place, PodModel, Snapshot } from "#model";
+import type { Here } from "#path";
+import type { TraceRequest } from "./types.ts";
+
+export interface PredictOptions {
+  /** Address of the outside client; 203.0.113.10 if not given. */
+  readonly internetAddress?: string;
+  /** The client's port, once the connection exists. */
+  readonly sourcePort?: number;
+}
+
+/** Where the request begins. Throws InroadError `UnknownPlace` or `BadUrl`. */
+export function startOf(snapshot: Snapshot, request: TraceRequest, options: PredictOptions): Here {
+  const url = parseUrl(request.url);
+  const address = isIPv4(url.hostname) ? url.hostname : undefined;
+  const origin = originOf(snapshot, request, address, options);
+  const source = {
+    address: origin.address,
+    ...(options.sourcePort === undefined ? {} : { port: options.sourcePort }),
+  };
+  return {
+    place: address === undefined ? origin.resolver(url.hostname) : origin.sender,
+    flow: { protocol: "TCP", source, ...httpPart(url, address, request) },
+  };
+}
+
+function httpPart(
+  url: URL,
+  address: string | undefined,
+  request: TraceRequest,
+): Omit<Flow, "protocol" | "source"> {
+  const headers = Object.fromEntries(
+    Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  const secure = url.protocol === "https:";
+  return {
+    destination: {
+      ...(address === undefined ? { name: url.hostname } : { address }),
+      port: url.port === "" ? (secure ? 443 : 80) : Number(url.port),
+    },
+    ...(secure ? { tls: { serverName: address === undefined ? url.hostname : "" } } : {}),
+    http: {
+      method: request.method,
+      host: headers["host"] ?? url.host,
+      path: `${url.pathname}${url.search}`,
+      headers,
+    },
+  };
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    throw new InroadError("BadUrl", `${text} is not an http or https URL`, {
+      mend: "write it as http://HOST/PATH or https://HOST/PATH",
+    });
+  }
+  return url;
+}
+
+interface Origin {
+  readonly address: string;
+  /** Where the client asks for a name. */
+  readonly resolver: (name: string) => Place;
+  /** Where its packets go first. */
+  readonly sender: Place;
+}
+
+function originOf(
+  snapshot: Snapshot,
+  { from }: TraceRequest,
+  destination: string | undefined,
+  options: PredictOptions,
+): Origin {
+  const [kind, first = "", second = ""] = from.split("/");
+  if (from === "internet") {
+    const address = options.internetAddress ?? "203.0.113.10";
+    return { address, resolver: () => ({ at: "public-dns" }), sender: { at: "edge" } };
+  }
+  const node = kind === "node" && second === "" ? snapshot.nodes.get(first) : undefined;
+  if (node !== undefined) {
+    const sender: Place = { at: "proxy", node: node.name, from: "node" };
+    return { address: nodeSource(snapshot, node, destination), resolver: noResolver(from), sender };
+  }
+  const pod = kind === "pod" ? snapshot.pods.get(`${first}/${second}`) : undefined;
+  if (pod === undefined) throw unknownPlace(snapshot, from);
+  return podOrigin(pod, from);
+}
+
+/** The address a node itself sends from: that of its overlay device for pods of other nodes, else its own. */
+function nodeSource(snapshot: Snapshot, node: NodeModel, destination: string | undefined): string {
+  const remote = [...snapshot.nodes.values()].some(
+    (other) =>
+      other.name !== node.name && destination !== undefined && inCidr(destination, parseCidr(other.podCIDR)),
+  );
+  return remote ? numberToIPv4(parseCidr(node.podCIDR).base) : node.address;
+}
+
+function podOrigin(pod: PodModel, from: string): Origin {
+  if (pod.node === undefined || pod.address === undefined) {
+    throw new InroadError("UnknownPlace", `${from} does not run yet`, {
+      mend: "wait until the pod has an address",
+    });
+  }
+  const { namespace, name, node, address } = pod;
+  return {
+    address,
+    resolver: () => ({ at: "cluster-dns", pod: { namespace, name } }),
+    sender: { at: "proxy", node, from: pod.hostNetwork ? "node" : "pod" },
+  };
+}
+
+function noResolver(from: string): (name: string) => Place {
+  return (name) => {
+    throw new InroadError("UnknownPlace", `${from} has no resolver for ${name} that could be predicted`, {
+      mend: "give the address in the URL and the name by -H 'Host: NAME', or trace from a pod or from internet",
+    });
+  };
+}
+
+function unknownPlace(snapshot: Snapshot, from: string): InroadError {
+  const nodes = [...snapshot.nodes.keys()].map((name) => `node/${name}`);
+  const pods = [...snapshot.pods.keys()].slice(0, 5).map((key) => `pod/${key}`);
+  return new InroadError("UnknownPlace", `there is no place ${from}`, {
+    mend: `use one of: ${["internet", ...nodes, ...pods].join(", ")}`,
+  });
+}

@@ -1,0 +1,159 @@
+/** Beginning and end: who may be there twice, what dies with what, and that nothing is left. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { createCli, succeeded } from "../support/cli.ts";
+
+interface Status {
+  readonly pid: number;
+  readonly pods: readonly { readonly namespace: string; readonly name: string; readonly address: string }[];
+}
+
+/** All living processes below one, itself included, with their start times. */
+function family(root: number): Map<number, string> {
+  const all = new Map<number, { parent: number; start: string }>();
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, "utf8");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      if (fields[0] !== "Z") all.set(Number(entry), { parent: Number(fields[1]), start: fields[19] ?? "" });
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  const members = new Map<number, string>();
+  const add = (pid: number): void => {
+    members.set(pid, all.get(pid)?.start ?? "");
+    for (const [child, { parent }] of all) if (parent === pid) add(child);
+  };
+  add(root);
+  return members;
+}
+
+/** Waits until none of these processes lives any more. */
+async function allGone(members: ReadonlyMap<number, string>): Promise<void> {
+  const lives = ([pid, start]: [number, string]): boolean => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return fields[0] !== "Z" && fields[19] === start;
+    } catch {
+      return false;
+    }
+  };
+  for (const deadline = Date.now() + 10_000; [...members].some(lives);) {
+    assert.ok(Date.now() < deadline, `still alive: ${[...members].filter(lives).map(([pid]) => pid)}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Devices and nft tables of the host that carry our name. */
+function tracesOnHost(): string {
+  const links = spawnSync("ip", ["-br", "link"], { encoding: "utf8" }).stdout;
+  return links
+    .split("\n")
+    .filter((line) => line.startsWith("inroad-"))
+    .join("\n");
+}
+
+describe("life and death", { timeout: 120_000 }, () => {
+  const cli = createCli();
+  after(() => cli.close("life", "command"));
+  const up = async (): Promise<Status> => {
+    succeeded(await cli("up", "--name", "life", "-f", "examples/hadywafa", "--publish", "none", "--detach"));
+    return JSON.parse(succeeded(await cli("status", "--name", "life", "-o", "json")));
+  };
+  const stateDir = join(cli.env["XDG_RUNTIME_DIR"] ?? "", "inroad", "life");
+
+  test("a second up of the same name exits 2 and leaves the first alone", async () => {
+    await up();
+    const { code, stderr } = await cli("up", "--name", "life", "--publish", "none");
+    assert.equal(code, 2);
+    assert.match(stderr, /"life" is already up \(pid \d+\)/);
+    succeeded(await cli("status", "--name", "life"));
+  });
+
+  test("down ends every process, leaves nothing, and may be said again", async () => {
+    const before = tracesOnHost();
+    const { pid } = JSON.parse(succeeded(await cli("status", "--name", "life", "-o", "json")));
+    const members = family(pid);
+    assert.ok(members.size >= 3, `${members.size} processes`);
+    succeeded(await cli("down", "--name", "life"));
+    await allGone(members);
+    assert.equal(existsSync(stateDir), false);
+    if (process.getuid?.() === 0) assert.notEqual(tracesOnHost(), before);
+    succeeded(await cli("down", "--name", "life"));
+    assert.equal((await cli("status", "--name", "life")).code, 1);
+  });
+
+  for (const [who, pick] of [
+    ["the process that status names", (pid: number): number => pid],
+    ["the first process inside", (pid: number): number => [...family(pid).keys()].at(2) ?? 0],
+  ] as const) {
+    test(`kill -9 of ${who} ends everything, and down cleans up`, async () => {
+      const hostBefore = tracesOnHost();
+      const { pid } = await up();
+      const members = family(pid);
+      process.kill(pick(pid), "SIGKILL");
+      await allGone(members);
+      succeeded(await cli("down", "--name", "life"));
+      assert.equal(existsSync(stateDir), false);
+      assert.equal(tracesOnHost(), hostBefore);
+    });
+  }
+
+  test("a mapped command serves its pod; killed, it is started again", async () => {
+    const folder = cli.env["XDG_RUNTIME_DIR"] ?? "";
+    // As root the command runs as nobody, who must be able to read it.
+    const open = mkdtempSync(join(tmpdir(), "inroad-command-"));
+    chmodSync(open, 0o755);
+    const script = join(open, "server.js");
+    writeFileSync(
+      script,
+      'require("http").createServer((q, s) => s.end(`${process.pid} ${process.env.GREETING} ${process.env.POD_IP}`)).listen(8080)',
+    );
+    const config = join(folder, "mapping.yaml");
+    writeFileSync(
+      config,
+      JSON.stringify({ commands: [{ image: "hadywafa/api:1.0", command: [process.execPath, script] }] }),
+    );
+    const manifest = readFileSync("examples/hadywafa/api.yaml", "utf8")
+      .replace("replicas: 3", "replicas: 1")
+      .replace(
+        "ports:\n            - containerPort: 8080",
+        `env:
+            - {name: GREETING, value: hello}
+            - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+          readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+          ports:
+            - containerPort: 8080`,
+      );
+    const file = join(folder, "command.yaml");
+    writeFileSync(file, manifest);
+    succeeded(
+      await cli("up", "--name", "command", "-f", file, "--config", config, "--publish", "none", "--detach"),
+    );
+    const status: Status = JSON.parse(succeeded(await cli("status", "--name", "command", "-o", "json")));
+    const address = status.pods.find(({ name }) => name.startsWith("api-"))?.address ?? "";
+    const exec = async (...command: readonly string[]): Promise<string> =>
+      succeeded(await cli("exec", "--name", "command", "--from", "node/node-a", "--", ...command));
+    const [first = "", greeting, podIP] = (await exec("curl", "-s", `http://${address}:8080/`)).split(" ");
+    assert.deepEqual([greeting, podIP], ["hello", address]);
+    const again =
+      'kill -9 "$1"; until out=$(curl -s --max-time 1 "http://$2:8080/"); do sleep 0.05; done; echo "$out"';
+    const [second = ""] = (await exec("sh", "-c", again, "sh", first, address)).split(" ");
+    assert.notEqual(second, first);
+    rmSync(open, { recursive: true });
+  });
+});
