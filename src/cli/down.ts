@@ -17,7 +17,7 @@ export function downCommand(): Command {
 }
 
 /** Ends a cluster and removes its files. Idempotent; returns the pid that was ended, if there was one. */
-export async function down(name: string): Promise<number | undefined> {
+async function down(name: string): Promise<number | undefined> {
   const directory = stateDir(name);
   const pid = livingOwner(directory);
   if (pid !== undefined) {

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:net";
 import { InroadError, codeOf } from "#lib/errors";
 
 /** Listens on 127.0.0.1:port. Rejects with the system's error. */
-export function listen(port: number): Promise<Server> {
+function listen(port: number): Promise<Server> {
   const server = createServer({ pauseOnConnect: true });
   return new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -56,7 +56,7 @@ export async function listenOnRequested(port: number): Promise<Server> {
 }
 
 /** `name (pid N)` of the process that listens on a TCP port of this host, as far as we may look. */
-export function ownerOfPort(port: number): string | undefined {
+function ownerOfPort(port: number): string | undefined {
   const inodes = new Set([
     ...inodesListeningOn("/proc/net/tcp", port),
     ...inodesListeningOn("/proc/net/tcp6", port),

@@ -20,7 +20,7 @@ import { InroadError, codeOf } from "#lib/errors";
 const clusterName = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
 
 /** The directory that holds all clusters of this user. */
-export function stateRoot(env: NodeJS.ProcessEnv = process.env): string {
+function stateRoot(env: NodeJS.ProcessEnv = process.env): string {
   if (env["XDG_RUNTIME_DIR"] !== undefined && existsSync(env["XDG_RUNTIME_DIR"])) {
     return join(env["XDG_RUNTIME_DIR"], "inroad");
   }
@@ -37,15 +37,6 @@ export function stateDir(name: string): string {
     });
   }
   return join(stateRoot(), name);
-}
-
-/** Names of the clusters that have a directory. */
-export function clusterNames(): string[] {
-  try {
-    return readdirSync(stateRoot()).toSorted();
-  } catch {
-    return [];
-  }
 }
 
 interface Owner {

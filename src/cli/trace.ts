@@ -61,7 +61,7 @@ async function trace(url: URL, options: TraceOptions): Promise<number> {
 
 /** Colours only for people: a terminal, and no NO_COLOR (https://no-color.org). */
 export function coloursWanted(): boolean {
-  return process.stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
+  return process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "";
 }
 
 function requestUrl(text: string): URL {

@@ -10,7 +10,10 @@ export function relay(
 ): void {
   server.on("connection", (client: Socket) => {
     const address = options.target();
-    if (address === undefined) return client.destroy();
+    if (address === undefined) {
+      client.destroy();
+      return;
+    }
     const upstream = tcpConnect(options.from, address, options.port);
     join(client, upstream);
   });

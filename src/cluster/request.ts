@@ -82,8 +82,8 @@ export async function sendRequest(sender: Sender, wanted: RequestToSend): Promis
   return { ...seen, requestId, timing: { ...timing, total: since(started) } };
 }
 
-/** Gives the resolver of a place, for callers that ask it themselves. */
-export function resolverOf(sender: Sender): ResolverConfig {
+/** The resolver of the place: its name server, its search list, its sockets. */
+function resolverOf(sender: Sender): ResolverConfig {
   return {
     nameservers: [{ address: sender.nameserver, port: 53 }],
     search: sender.search,

@@ -3,7 +3,7 @@ import type { KubeObject } from "#kube";
 import { addresses } from "./config.ts";
 
 /** Label that marks Inroad's own components; the node agents start them as Workers. */
-export const componentLabel = "inroad.dev/component";
+const componentLabel = "inroad.dev/component";
 export const controllerName = "inroad.dev/ingress";
 export const ingressService = { namespace: "inroad-system", name: "inroad-ingress" } as const;
 export const debugPort = 10254;

@@ -11,11 +11,11 @@ type ForwardMessage =
   /** Without bytes: no upstream answered. */
   | { readonly kind: "answer"; readonly to: string; readonly id: number; readonly bytes?: Uint8Array };
 
-/** Listens on a channel without keeping the thread alive. The sender is a thread of ours, so its shape is known. */
-function open<T>(name: string, listener: (message: T) => void): BroadcastChannel {
+/** Listens on a channel without keeping the thread alive. The senders are threads of ours, so the shapes are known. */
+function open(name: string, listener: (message: unknown) => void): BroadcastChannel {
   const channel = new BroadcastChannel(name);
   channel.onmessage = (event: unknown) => {
-    if (typeof event === "object" && event !== null && "data" in event) listener(event.data as T);
+    if (typeof event === "object" && event !== null && "data" in event) listener(event.data);
   };
   channel.unref();
   return channel;
@@ -31,7 +31,8 @@ export function serveCertificate(): (certificate: Certificate) => void {
   const tell = (): void => {
     if (current !== undefined) channel.postMessage({ kind: "certificate", value: current });
   };
-  const channel = open(certificateChannel, (message: CertificateMessage) => {
+  const channel = open(certificateChannel, (data) => {
+    const message = data as CertificateMessage;
     if (message.kind === "ask") tell();
   });
   return (certificate) => {
@@ -42,7 +43,8 @@ export function serveCertificate(): (certificate: Certificate) => void {
 
 /** Worker: hears of each default certificate; asks for the one that came before it listened. */
 export function onCertificate(listener: (certificate: Certificate) => void): void {
-  const channel = open(certificateChannel, (message: CertificateMessage) => {
+  const channel = open(certificateChannel, (data) => {
+    const message = data as CertificateMessage;
     if (message.kind === "certificate") listener(message.value);
   });
   channel.postMessage({ kind: "ask" });
@@ -50,7 +52,8 @@ export function onCertificate(listener: (certificate: Certificate) => void): voi
 
 /** Main thread: answers the queries of DNS Workers with the host's resolver. */
 export function serveForwards(forward: (query: Uint8Array) => Promise<Uint8Array>): () => void {
-  const channel = open<ForwardMessage>(forwardChannel, (message) => {
+  const channel = open(forwardChannel, (data) => {
+    const message = data as ForwardMessage;
     if (message.kind !== "query") return;
     const { from: to, id } = message;
     forward(message.bytes).then(
@@ -65,7 +68,8 @@ export function serveForwards(forward: (query: Uint8Array) => Promise<Uint8Array
 export function forwardThroughMain(worker: string): (query: Uint8Array) => Promise<Uint8Array> {
   const waiting = new Map<number, PromiseWithResolvers<Uint8Array>>();
   let next = 0;
-  const channel = open<ForwardMessage>(forwardChannel, (message) => {
+  const channel = open(forwardChannel, (data) => {
+    const message = data as ForwardMessage;
     if (message.kind !== "answer" || message.to !== worker) return;
     const entry = waiting.get(message.id);
     waiting.delete(message.id);

@@ -66,13 +66,16 @@ interface Defined {
 function definedKind(object: KubeObject): Defined {
   const spec = fieldOf(object, "spec");
   const names = fieldOf(spec, "names");
-  const plural = fieldOf(names, "plural");
   return {
-    group: String(fieldOf(spec, "group") ?? ""),
-    kind: String(fieldOf(names, "kind") ?? ""),
-    plural: typeof plural === "string" ? plural : undefined,
+    group: textOf(fieldOf(spec, "group")) ?? "",
+    kind: textOf(fieldOf(names, "kind")) ?? "",
+    plural: textOf(fieldOf(names, "plural")),
     namespaced: fieldOf(spec, "scope") !== "Cluster",
   };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 function fieldOf(value: unknown, field: string): unknown {

@@ -53,7 +53,13 @@ async function allGone(members: ReadonlyMap<number, string>): Promise<void> {
     }
   };
   for (const deadline = Date.now() + 10_000; [...members].some(lives);) {
-    assert.ok(Date.now() < deadline, `still alive: ${[...members].filter(lives).map(([pid]) => pid)}`);
+    assert.ok(
+      Date.now() < deadline,
+      `still alive: ${[...members]
+        .filter(lives)
+        .map(([pid]) => pid)
+        .join(" ")}`,
+    );
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
