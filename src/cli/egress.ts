@@ -107,9 +107,31 @@ function changeFile(stateDir: string): string {
   return join(stateDir, "egress.json");
 }
 
+/** Addresses of its own, so that the host's are reached like any other; the host's loopback is not reachable. */
+const pastaAddresses = [
+  "--address",
+  "100.126.255.250",
+  "--netmask",
+  "255.255.255.252",
+  "--gateway",
+  "100.126.255.249",
+];
+
 async function throughPasta(init: number): Promise<Egress> {
   const program = findProgram("pasta");
-  const options = ["--config-net", "-t", "none", "-u", "none", "-T", "none", "-U", "none"];
+  const options = [
+    "--config-net",
+    ...pastaAddresses,
+    "--no-map-gw",
+    "-t",
+    "none",
+    "-u",
+    "none",
+    "-T",
+    "none",
+    "-U",
+    "none",
+  ];
   const child = spawn(
     "setpriv",
     ["--pdeathsig", "KILL", program, "-f", ...options, "--ns-ifname", egressDevice, String(init)],

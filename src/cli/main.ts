@@ -1,6 +1,7 @@
 /** The command line: one file per verb, errors and exit statuses here. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { packageFile } from "#lib/entry";
 import { InroadError, messageOf } from "#lib/errors";
 import { upCommand } from "./up.ts";
 import { downCommand } from "./down.ts";
@@ -11,9 +12,7 @@ import { doctorCommand } from "./doctor.ts";
 import { traceCommand } from "./trace.ts";
 import { unbuiltCommands } from "./unbuilt.ts";
 
-const manifest: { version: string; description: string } = JSON.parse(
-  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
-);
+const manifest: { version: string; description: string } = JSON.parse(readFileSync(packageFile, "utf8"));
 
 const program = new Command("inroad")
   .description(manifest.description)

@@ -12,15 +12,25 @@ function listen(port: number): Promise<Server> {
   });
 }
 
+export interface Found {
+  readonly server: Server;
+  readonly port: number;
+  /** Why the ports before it were passed over: `80 is not permitted`, `8080 is taken by nginx (pid 7)`. */
+  readonly passedOver: readonly string[];
+}
+
 /** Listens on the first free port of those wanted, then of the ones after the last. */
-export async function listenOnFirst(wanted: readonly number[]): Promise<{ server: Server; port: number }> {
+export async function listenOnFirst(wanted: readonly number[]): Promise<Found> {
+  const passedOver: string[] = [];
   const last = wanted.at(-1) ?? 8080;
   const candidates = [...wanted, ...Array.from({ length: 50 }, (_, index) => last + 1 + index)];
   for (const port of candidates) {
     try {
-      return { server: await listen(port), port };
+      return { server: await listen(port), port, passedOver };
     } catch (error) {
-      if (!["EADDRINUSE", "EACCES"].includes(codeOf(error) ?? "")) throw error;
+      const code = codeOf(error);
+      if (code !== "EADDRINUSE" && code !== "EACCES") throw error;
+      passedOver.push(`${port} is ${code === "EACCES" ? "not permitted" : `taken by ${ownerText(port)}`}`);
     }
   }
   throw new InroadError("NoFreePort", `no free port among ${wanted.join(", ")} and the 50 after`, {
@@ -43,16 +53,16 @@ export async function listenOnRequested(port: number): Promise<Server> {
       });
     }
     if (code !== "EADDRINUSE") throw error;
-    throw new InroadError(
-      "PortBusy",
-      `port ${port} is taken by ${ownerOfPort(port) ?? "another user's process"}`,
-      {
-        where: "--publish",
-        mend: "choose another host port, or end that process",
-        cause: error,
-      },
-    );
+    throw new InroadError("PortBusy", `port ${port} is taken by ${ownerText(port)}`, {
+      where: "--publish",
+      mend: "choose another host port, or end that process",
+      cause: error,
+    });
   }
+}
+
+function ownerText(port: number): string {
+  return ownerOfPort(port) ?? "another user's process";
 }
 
 /** `name (pid N)` of the process that listens on a TCP port of this host, as far as we may look. */

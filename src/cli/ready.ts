@@ -4,7 +4,7 @@ import type { ClusterStatus, Publish } from "#cluster";
 export interface ReadyFacts {
   /** Port of the API server on the host's loopback. */
   readonly api: number;
-  readonly published: readonly Publish[];
+  readonly published: readonly (Publish & { readonly passedOver: readonly string[] })[];
   readonly stateDir: string;
   readonly seconds: number;
   /** How pods reach other networks, or why not. */
@@ -17,8 +17,10 @@ export function describeReady(status: ClusterStatus, facts: ReadyFacts): string 
   const kind = `${status.nodes.length} nodes, ${status.proxyMode}, ${status.rootless ? "rootless" : "root"}`;
   const lines = [`cluster "${status.name}" is up after ${facts.seconds.toFixed(2)} s (${kind})`];
   for (const { host, address } of status.hosts) lines.push(`  ${host} -> load balancer ${address}`);
-  for (const { hostPort, port } of facts.published)
-    lines.push(`  load balancer port ${port} -> 127.0.0.1:${hostPort}`);
+  for (const { hostPort, port, passedOver } of facts.published) {
+    const why = passedOver.length === 0 ? "" : `   (${passedOver.slice(0, 3).join(", ")})`;
+    lines.push(`  load balancer port ${port} -> 127.0.0.1:${hostPort}${why}`);
+  }
   lines.push(`  ${facts.egress}`);
   if (!status.ready) lines.push(`  warning: still waiting for ${status.waitingFor.join(", ")}`);
   for (const finding of status.findings.filter(({ severity }) => severity !== "info")) {

@@ -37,6 +37,8 @@ const defaultPublish = [
 
 interface Listener extends Publish {
   readonly server: Server;
+  /** Host ports that were tried before, with reasons. */
+  readonly passedOver: readonly string[];
 }
 
 /** Brings the cluster up and stays until it ends or a signal comes. Returns the exit status. */
@@ -249,14 +251,14 @@ async function publish(requested: readonly string[]): Promise<Listener[]> {
   const listeners: Listener[] = [];
   if (requested.length === 0) {
     for (const { port, hostPorts } of defaultPublish) {
-      const { server, port: hostPort } = await listenOnFirst(hostPorts);
-      listeners.push({ server, hostPort, port });
+      const { server, port: hostPort, passedOver } = await listenOnFirst(hostPorts);
+      listeners.push({ server, hostPort, port, passedOver });
     }
   }
   for (const text of requested) {
     const [hostPort, port] = text.split(":").map(Number);
     if (!isPort(hostPort) || !isPort(port)) throw badPublish(text);
-    listeners.push({ server: await listenOnRequested(hostPort), hostPort, port });
+    listeners.push({ server: await listenOnRequested(hostPort), hostPort, port, passedOver: [] });
   }
   return listeners;
 }
