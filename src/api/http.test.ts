@@ -40,7 +40,10 @@ describe("over HTTPS", () => {
     });
     api = createTestApi({
       authenticate: {
-        tokens: new Map([["good-token", { name: "robot", groups: [] }]]),
+        tokens: new Map([
+          ["good-token", { name: "robot", groups: ["system:masters"] }],
+          ["reader", { name: "system:serviceaccount:inroad-system:inroad-ingress", groups: [] }],
+        ]),
         clientCA: ca.certificate,
       },
     });
@@ -100,6 +103,15 @@ describe("over HTTPS", () => {
   }
 
   it("a good token gets in", async () => assert.equal((await ask("/api/v1/pods", bearer)).status, 200));
+
+  it("a component's token reads, and writes nothing", async () => {
+    const headers = { authorization: "Bearer reader", "content-type": "application/json" };
+    const path = "/api/v1/namespaces/default/configmaps";
+    assert.equal((await ask(path, { headers })).status, 200);
+    const object = JSON.stringify({ metadata: { name: "x" } });
+    assert.equal((await ask(path, { method: "POST", headers }, object)).status, 403);
+    assert.equal((await ask(`${path}/x`, { method: "DELETE", headers })).status, 403);
+  });
 
   it("a client certificate of the authority gets in, others do not", async () => {
     assert.equal(await status(await client(ca, "client")), 200);

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ApiRequest, ApiResponse } from "#client";
 import type { Authenticator } from "./auth.ts";
-import type { Context } from "./context.ts";
+import type { Context, User } from "./context.ts";
 import { failure, handleRequest, isPublic, MAX_BODY, tooLarge } from "./handler.ts";
-import { methodNotAllowed, unauthorized } from "./status.ts";
+import { ApiFault, methodNotAllowed, unauthorized } from "./status.ts";
 
 /** How long a client may take to send its body. */
 const BODY_WITHIN_MS = 60_000;
@@ -42,11 +42,21 @@ async function answerTo(
     if (user === undefined && !isPublic(path)) throw unauthorized();
     const method = request.method === "HEAD" ? "GET" : (request.method ?? "GET");
     if (!isMethod(method)) throw methodNotAllowed();
+    if (user !== undefined && !mayAsk(user, method)) throw refused(user, method, path);
     const body = method === "GET" ? "" : await readBody(request);
     return await handleRequest(context, { method, path, headers: headersOf(request), body, signal });
   } catch (error) {
     return failure(context, accept, error);
   }
+}
+
+/** Members of `system:masters` may do everything; everybody else, Inroad's own components among them, only reads. */
+function mayAsk({ groups }: User, method: ApiRequest["method"]): boolean {
+  return method === "GET" || groups.includes("system:masters");
+}
+
+function refused({ name }: User, method: string, path: string): ApiFault {
+  return new ApiFault(403, "Forbidden", `User ${JSON.stringify(name)} may only read, and ${method} ${path} writes`);
 }
 
 const isMethod = (method: string): method is ApiRequest["method"] => METHODS.has(method);
