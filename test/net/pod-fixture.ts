@@ -19,6 +19,7 @@ import type { Pod } from "kubernetes-types/core/v1.js";
 
 export const debugToken = "debug-token";
 
+/** Pods are called by their name, or `NAMESPACE/NAME` outside of `default`. */
 export interface PodWorld {
   readonly client: Client;
   node(name: string): NodeNetwork;
@@ -83,8 +84,8 @@ export async function startWorld(options: {
   );
   await Promise.all(agents.map((agent) => agent.ready));
 
-  const get = (name: string): Promise<Pod | undefined> =>
-    client.get(pods, name, "default") as Promise<Pod | undefined>;
+  const get = (pod: string): Promise<Pod | undefined> =>
+    client.get(pods, ...nameOf(pod)) as Promise<Pod | undefined>;
   const until: PodWorld["until"] = async (name, what, holds) => {
     const deadline = Date.now() + 12_000;
     for (;;) {
@@ -119,8 +120,7 @@ export async function startWorld(options: {
     async remove(name, gracePeriodSeconds) {
       await client.delete(
         pods,
-        name,
-        "default",
+        ...nameOf(name),
         gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds },
       );
     },
@@ -132,6 +132,11 @@ export async function startWorld(options: {
       rmSync(stateDir, { recursive: true, force: true });
     },
   };
+}
+
+function nameOf(pod: string): [name: string, namespace: string] {
+  const [first = "", second] = pod.split("/");
+  return second === undefined ? [first, "default"] : [second, first];
 }
 
 export function isReady(pod: Pod | undefined): boolean {

@@ -241,21 +241,55 @@ test("a stand-in that ignores SIGTERM is killed when the grace period is over", 
 });
 
 test("a component is a Worker in its pod's namespace: ready when it says so, started again after a crash", async () => {
-  await world.create(
-    podOf("comp", {}, { nodeName: "node-b" }, { labels: { "inroad.dev/component": "echo" } }),
-  );
-  const { address } = await world.ready("comp");
+  const labels = { "inroad.dev/component": "echo" };
+  await world.create(podOf("comp", {}, { nodeName: "node-b" }, { labels, namespace: "kube-system" }));
+  const { address } = await world.ready("kube-system/comp");
   const first = JSON.parse((await ask(nodeA(), address, 8080, "/")).text) as Record<string, unknown>;
   assert.deepEqual(first, { name: "comp", address, sees: [address] });
   await ask(nodeA(), address, 8080, "/crash").catch(() => undefined);
   const pod = await world.until(
-    "comp",
+    "kube-system/comp",
     "restarted",
     (one) => one?.status?.containerStatuses?.[0]?.restartCount === 1 && isReady(one),
   );
   assert.match(pod?.status?.containerStatuses?.[0]?.lastState?.terminated?.message ?? "", /asked to crash/);
-  await world.remove("comp", 5);
-  await world.until("comp", "gone", (one) => one === undefined);
+  await world.remove("kube-system/comp", 5);
+  await world.until("kube-system/comp", "gone", (one) => one === undefined);
+});
+
+test("outside of the system's namespaces the component label starts nothing of ours", async () => {
+  await world.create(podOf("liar", {}, {}, { labels: { "inroad.dev/component": "echo" } }));
+  const { address, pod } = await world.ready("liar");
+  assert.match(pod.status?.containerStatuses?.[0]?.imageID ?? "", /^inroad:\/\/stand-in\//);
+  const answer = JSON.parse((await ask(nodeA(), address, 8080, "/")).text) as { pod: string };
+  assert.equal(answer.pod, "liar");
+});
+
+test("pods that were marked as lost with their node are ready again when it comes back", async () => {
+  const nodes = resource("v1", "Node");
+  const setReady = (status: string) =>
+    world.client.patch(
+      nodes,
+      "node-a",
+      undefined,
+      { status: { conditions: [{ type: "Ready", status, reason: "Test" }] } },
+      { type: "strategic", subresource: "status" },
+    );
+  await world.create(podOf("patient"));
+  await world.ready("patient");
+  await setReady("Unknown");
+  await world.client.patch(
+    resource("v1", "Pod"),
+    "patient",
+    "default",
+    { status: { conditions: [{ type: "Ready", status: "False", reason: "NodeNotReady" }] } },
+    { type: "strategic", subresource: "status" },
+  );
+  assert.equal(isReady(await world.get("patient")), false);
+  await setReady("True");
+  const pod = await world.until("patient", "ready again", isReady);
+  const ready = pod?.status?.conditions?.find(({ type }) => type === "Ready");
+  assert.equal(ready?.reason, undefined);
 });
 
 test("the debug endpoint shows pods, logs, conntrack, routes and accounts to holders of the token only", async () => {
