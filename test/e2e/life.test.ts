@@ -1,6 +1,7 @@
 /** Beginning and end: who may be there twice, what dies with what, and that nothing is left. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   existsSync,
@@ -64,13 +65,15 @@ async function allGone(members: ReadonlyMap<number, string>): Promise<void> {
   }
 }
 
-/** Devices and nft tables of the host that carry our name. */
-function tracesOnHost(): string {
-  const links = spawnSync("ip", ["-br", "link"], { encoding: "utf8" }).stdout;
-  return links
-    .split("\n")
-    .filter((line) => line.startsWith("inroad-"))
-    .join("\n");
+/** What a cluster run by root leaves on the host while it is up: a device and an nft table named after its directory. */
+function tracesOnHost(directory: string): string[] {
+  const name = `inroad-${createHash("sha256").update(directory).digest("hex").slice(0, 8)}`;
+  const found = (command: string, ...args: readonly string[]): boolean =>
+    spawnSync(command, args).status === 0;
+  return [
+    ...(found("ip", "link", "show", name) ? ["device"] : []),
+    ...(process.getuid?.() === 0 && found("nft", "list", "table", "ip", name) ? ["table"] : []),
+  ];
 }
 
 describe("life and death", { timeout: 120_000 }, () => {
@@ -91,14 +94,14 @@ describe("life and death", { timeout: 120_000 }, () => {
   });
 
   test("down ends every process, leaves nothing, and may be said again", async () => {
-    const before = tracesOnHost();
     const { pid } = JSON.parse(succeeded(await cli("status", "--name", "life", "-o", "json")));
     const members = family(pid);
+    assert.deepEqual(tracesOnHost(stateDir), process.getuid?.() === 0 ? ["device", "table"] : []);
     assert.ok(members.size >= 3, `${members.size} processes`);
     succeeded(await cli("down", "--name", "life"));
     await allGone(members);
     assert.equal(existsSync(stateDir), false);
-    if (process.getuid?.() === 0) assert.notEqual(tracesOnHost(), before);
+    assert.deepEqual(tracesOnHost(stateDir), []);
     succeeded(await cli("down", "--name", "life"));
     assert.equal((await cli("status", "--name", "life")).code, 1);
   });
@@ -108,14 +111,13 @@ describe("life and death", { timeout: 120_000 }, () => {
     ["the first process inside", (pid: number): number => [...family(pid).keys()].at(2) ?? 0],
   ] as const) {
     test(`kill -9 of ${who} ends everything, and down cleans up`, async () => {
-      const hostBefore = tracesOnHost();
       const { pid } = await up();
       const members = family(pid);
       process.kill(pick(pid), "SIGKILL");
       await allGone(members);
       succeeded(await cli("down", "--name", "life"));
       assert.equal(existsSync(stateDir), false);
-      assert.equal(tracesOnHost(), hostBefore);
+      assert.deepEqual(tracesOnHost(stateDir), []);
     });
   }
 

@@ -1,4 +1,5 @@
-/** Keeps the table `ip inroad-proxy` of a node equal to a plan, by the program nft. */
+/** Keeps the table `ip inroad-proxy` of a node equal to a plan, by nft. */
+import type { NftOptions } from "#kernel";
 import type { RuleBackend, RuleKernel } from "../backend.ts";
 import type { EndpointList } from "../plan.ts";
 import { readContent, sameContent } from "./content.ts";
@@ -13,6 +14,12 @@ const CHAIN_REST_MS = 1000;
 /** Reading one counter makes nft read the names of all chains: 40 ms at 1,000 lists, 350 ms at 10,000. */
 const MOST_LISTS_TO_READ = 1000;
 
+/** More lists than these are read with the whole table. */
+const MOST_SINGLE_READS = 4;
+
+/** In a table with more lists, even a small change takes nft many milliseconds. */
+const LARGE_TABLE = 200;
+
 type InForce = Pick<Rendered, "layout" | "units"> & { readonly lists: ReadonlyMap<string, EndpointList> };
 
 /** @param now milliseconds of a steady clock. */
@@ -25,8 +32,11 @@ export function nftablesBackend(
   /** Retired chains with the time of their retirement. */
   let retired = new Map<string, number>();
 
+  /** Scripts are large by themselves when they build a large table. */
+  const size = (): NftOptions => (inForce.lists.size > LARGE_TABLE ? { large: true } : {});
+
   const carryOut = async (scripts: readonly string[]): Promise<void> => {
-    for (const script of scripts) await kernel.nft(`${script}\n`);
+    for (const script of scripts) await kernel.nft(`${script}\n`, size());
   };
 
   const deleteRetired = async (): Promise<void> => {
@@ -36,9 +46,12 @@ export function nftablesBackend(
     for (const name of due) retired.delete(name);
   };
 
+  /** A script that lists several chains finds only the last one (nft 1.0.6): so one run for each, or one for all there is. */
   const listChains = async (lists: readonly string[]): Promise<string> => {
-    const script = lists.map((list) => `list chain ${IN_TABLE} ${chainOf(list)}\n`).join("");
-    return (await kernel.run("nft", ["-f", "-"], script)).stdout;
+    const single = lists.length <= MOST_SINGLE_READS;
+    const wanted = single ? lists.map((list) => `chain ${IN_TABLE} ${chainOf(list)}`) : [`table ${IN_TABLE}`];
+    const listings = await Promise.all(wanted.map((what) => kernel.run("nft", ["list", ...what.split(" ")])));
+    return listings.map(({ stdout }) => stdout).join("");
   };
 
   return {
@@ -74,9 +87,10 @@ export function nftablesBackend(
     async intact() {
       // The grace of retired chains ends here rather than on the update path.
       await deleteRetired();
-      const listing = await kernel.run("nft", ["-j", "list", "table", "ip", "inroad-proxy"]);
-      if (listing.code !== 0) return false;
-      return sameContent(readContent(listing.stdout), inForce.units, retired.keys());
+      const listing = await kernel
+        .nft(`list table ${IN_TABLE}\n`, { ...size(), json: true })
+        .catch(() => undefined);
+      return listing !== undefined && sameContent(readContent(listing), inForce.units, retired.keys());
     },
     async remove() {
       inForce = nothing;

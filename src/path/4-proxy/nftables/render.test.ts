@@ -51,15 +51,26 @@ test("an endpoint replaced by another swaps one element and leaves the rule alon
 });
 
 test("another number of endpoints replaces elements and rule in one transaction", () => {
-  const scripts = changeBetween([api(e1, e2)], [api(e1, e2, e3)]);
-  assert.equal(scripts.length, 1);
-  const [script = ""] = scripts;
+  const [script = "", ...later] = changeBetween([api(e1, e2)], [api(e1, e2, e3)]);
+  for (const left of later) assert.match(left, /^delete element ip inroad-proxy endpoints-tcp /);
   assert.match(script, /flush chain ip inroad-proxy svc\/default\/api\/tcp\/http\n/);
   assert.match(
     script,
     /add rule ip inroad-proxy svc\/default\/api\/tcp\/http .* numgen inc mod 3 offset \d+ map @endpoints-tcp$/,
   );
   assert.equal(script.match(/ : 10\.244/g)?.length, 3);
+});
+
+test("fewer endpoints: elements that no rule looks up any more go in a transaction of their own, afterwards", () => {
+  const scripts = changeBetween([api(e1, e2, e3)], [api(e1, e2)]);
+  assert.equal(scripts.length, 2);
+  const [now = "", later = ""] = scripts;
+  assert.match(now, /numgen inc mod 2/);
+  const kept = [...now.matchAll(/(\d+) : 10\.244/g)].map((match) => match[1]);
+  const [, gone = ""] =
+    /^delete element ip inroad-proxy endpoints-tcp \{ (\d+(?:, \d+)*) \}$/.exec(later) ?? [];
+  assert.notEqual(gone, "", later);
+  for (const key of gone.split(", ")) assert.ok(!kept.includes(key), `${key} is in use`);
 });
 
 test("the last endpoint leaves: the address is refused and its chain emptied, in one transaction", () => {

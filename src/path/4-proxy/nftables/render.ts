@@ -26,7 +26,7 @@ interface Unit {
 }
 
 export interface Rendered {
-  /** In order; each is one transaction and leaves valid rules. */
+  /** In order; each is one transaction and leaves valid rules, also for packets that are under way meanwhile. */
   readonly scripts: readonly string[];
   readonly layout: Layout;
   readonly units: ReadonlyMap<string, Unit>;
@@ -49,7 +49,11 @@ export function renderChange(previous: Pick<Rendered, "layout" | "units">, plan:
   const removed = [...previous.units].filter(([key]) => !units.has(key));
   // Addresses go before the lists that they lead to.
   const gone = removed.reverse().flatMap(([, unit]) => changeOf(unit, undefined));
-  const scripts = inChunks([...changed, ...gone], sizeOf, LARGEST_TRANSACTION).map(scriptOf);
+  const changes = [...changed, ...gone];
+  const scripts = [
+    ...inChunks(changes, sizeOf, LARGEST_TRANSACTION).map(scriptOf),
+    ...inChunks(changes.flatMap(leftOver), sizeOf, LARGEST_TRANSACTION).map(scriptOf),
+  ];
   const retired = removed.flatMap(([, unit]) => (unit.chain === undefined ? [] : [unit.chain.name]));
   return { scripts, layout, units, retired };
 }
@@ -129,6 +133,15 @@ interface Change {
   readonly chain?: { readonly name: string; readonly rule: string | undefined };
   readonly remove: readonly (readonly [set: string, key: string])[];
   readonly add: readonly (readonly [set: string, element: string])[];
+  /**
+   * To be removed when the rest is in force: a packet that is between the old rule and its look-up while a transaction
+   * is committed must still find the endpoint of its turn.
+   */
+  readonly removeLater?: Change["remove"];
+}
+
+function leftOver({ removeLater = [] }: Change): readonly Change[] {
+  return removeLater.length === 0 ? [] : [{ remove: removeLater, add: [] }];
 }
 
 function changeOf(before: Unit | undefined, after: Unit | undefined): readonly Change[] {
@@ -139,8 +152,17 @@ function changeOf(before: Unit | undefined, after: Unit | undefined): readonly C
   );
   const name = after?.chain?.name ?? before?.chain?.name;
   const rule = after?.chain?.rule;
-  if (name !== undefined && rule !== before?.chain?.rule) return [{ chain: { name, rule }, remove, add }];
+  if (name !== undefined && rule !== before?.chain?.rule) {
+    const replaced = ([set, key]: Change["remove"][number]): boolean =>
+      after?.elements.get(set)?.has(key) ?? false;
+    const [now, removeLater] = rule === undefined ? [remove, []] : split(remove, replaced);
+    return [{ chain: { name, rule }, remove: now, add, removeLater }];
+  }
   return remove.length + add.length === 0 ? [] : [{ remove, add }];
+}
+
+function split<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }
 
 /** What `some` has and `others` has not, or not with this value. */
