@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Starts Inroad under a Node that can run it. Plain JavaScript for old Nodes: it must work right after `npm ci`.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -45,8 +45,16 @@ if (typeof process.execve === "function") {
   process.execve(node, [node, ...args], process.env);
 } else {
   const child = spawn(node, args, { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  // Ctrl-C and hang-up of a terminal reach the child directly; a second one would cut its clean-up short.
+  const atTerminal = [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY);
+  for (const signal of ["SIGINT", "SIGHUP"]) process.on(signal, () => atTerminal || child.kill(signal));
+  process.on("SIGTERM", () => child.kill("SIGTERM"));
   child.on("exit", (code, signal) => {
+    // 127 may also come from a program that `inroad exec` ran; ask the loader again whether it is this Node.
+    if (code === 127 && spawnSync(node, ["--version"]).status === 127) {
+      console.error("inroad: Node 26 needs a library: apt-get install -y --no-install-recommends libatomic1");
+      process.exit(2);
+    }
     if (signal) process.removeAllListeners(signal);
     if (signal) process.kill(process.pid, signal);
     else process.exitCode = code ?? 1;

@@ -1,4 +1,3 @@
-import { LineCounter, parseDocument } from "yaml";
 import type { KindInfo, KubeObject } from "#kube";
 import { badRequest, unsupportedMediaType } from "./status.ts";
 import type { ApiFault } from "./status.ts";
@@ -19,8 +18,12 @@ export function mediaType(header: string | undefined): string {
  * A request body as an object of the expected kind; `apiVersion` and `kind` are filled in when absent.
  * JSON and YAML are read; other types are answered with 415.
  */
-export function decodeObject(text: string, contentType: string | undefined, kind: KindInfo): Decoded {
-  const decoded = decodeText(text, contentType, kind.kind);
+export async function decodeObject(
+  text: string,
+  contentType: string | undefined,
+  kind: KindInfo,
+): Promise<Decoded> {
+  const decoded = await decodeText(text, contentType, kind.kind);
   const groupVersion = apiVersionOf(kind);
   const { apiVersion, kind: given } = decoded.object;
   if (given !== undefined && given !== "" && given !== kind.kind) {
@@ -37,7 +40,7 @@ export function decodeObject(text: string, contentType: string | undefined, kind
   return { ...decoded, object: { ...decoded.object, apiVersion: groupVersion, kind: kind.kind } };
 }
 
-function decodeText(text: string, contentType: string | undefined, kind: string): Decoded {
+async function decodeText(text: string, contentType: string | undefined, kind: string): Promise<Decoded> {
   const type = mediaType(contentType);
   if (type === "application/vnd.kubernetes.protobuf") {
     throw unsupportedMediaType(
@@ -77,7 +80,9 @@ export function parseJson(text: string, fault: (why: string) => ApiFault): unkno
 /** How many times the aliases of a YAML body may multiply its content. */
 const MAX_ALIASES = 100;
 
-function decodeYaml(text: string): Decoded {
+async function decodeYaml(text: string): Promise<Decoded> {
+  // Loaded when needed: most clients send JSON, and the library is as large as the rest of the server.
+  const { LineCounter, parseDocument } = await import("yaml");
   const document = parseDocument(text, { version: "1.1", merge: true, lineCounter: new LineCounter() });
   const repeated = document.errors.filter((error) => error.code === "DUPLICATE_KEY");
   const problem = document.errors.find((error) => error.code !== "DUPLICATE_KEY");

@@ -1,71 +1,93 @@
 import { kindOf } from "#kube";
 import type { KindInfo, KubeObject } from "#kube";
+import { messageOf } from "#lib/errors";
 import { numberToIPv4, parseCidr } from "#lib/ip";
 import type { Context } from "./context.ts";
 import { create } from "./lifecycle.ts";
+import { storageOf } from "./storage.ts";
 
 const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
 
 /** What exists in every cluster from its first moment. */
 export function bootstrap(
   context: Context,
-  options: { serviceCIDR: string; endpoint: { address: string; port: number } | undefined },
+  options: { serviceCIDR: string; endpoint: Endpoint | undefined },
 ): void {
-  for (const name of NAMESPACES) make(context, "v1", "Namespace", { metadata: { name } });
-  const { endpoint } = options;
-  if (endpoint !== undefined) makeKubernetesService(context, options.serviceCIDR, endpoint);
+  for (const name of NAMESPACES) make(context, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  if (options.endpoint === undefined) return;
+  for (const object of kubernetesService(options.serviceCIDR, options.endpoint)) {
+    make(context, object);
+    keep(context, object);
+  }
 }
 
-function make(context: Context, apiVersion: string, kindName: string, fields: KubeObject): void {
-  const kind = context.kinds.find((item) => item === kindOf(apiVersion, kindName));
+function make(context: Context, object: KubeObject): void {
+  const kind = kindIn(context, object);
   if (kind === undefined) return;
-  create(
-    context,
-    targetOf(kind, fields.metadata?.namespace),
-    { apiVersion, kind: kindName, ...fields },
-    false,
-  );
+  const namespace = kind.namespaced ? object.metadata?.namespace : undefined;
+  create(context, { kind, namespace, name: undefined, subresource: undefined, rest: "" }, object, false);
 }
 
-const targetOf = (kind: KindInfo, namespace: string | undefined): Parameters<typeof create>[1] => ({
-  kind,
-  namespace: kind.namespaced ? namespace : undefined,
-  name: undefined,
-  subresource: undefined,
-  rest: "",
-});
+function kindIn(context: Context, { apiVersion = "", kind = "" }: KubeObject): KindInfo | undefined {
+  const known = kindOf(apiVersion, kind);
+  return context.kinds.find((item) => item === known);
+}
+
+/** Makes the object again whenever somebody has deleted it: `kubectl delete services --all` must not cut pods off. */
+function keep(context: Context, object: KubeObject): void {
+  const kind = kindIn(context, object);
+  if (kind === undefined) return;
+  const again = (): void => {
+    if (context.closing.aborted) return;
+    try {
+      make(context, object);
+    } catch (error) {
+      context.log.warn("not made again", { what: `${kind.plural}/kubernetes`, reason: messageOf(error) });
+    }
+  };
+  const { store } = context;
+  const { namespace, name } = object.metadata ?? {};
+  const subscription = store.watch(storageOf(kind).resource, namespace, store.revision(), (change) => {
+    // Listeners of the store must not write to it.
+    if (change.type === "DELETED" && change.object.metadata?.name === name) setImmediate(again);
+  });
+  context.closing.addEventListener("abort", () => subscription.close());
+}
 
 /** The Service by which pods reach this API: the first address of the range, with endpoints kept by the server. */
-function makeKubernetesService(
-  context: Context,
-  serviceCIDR: string,
-  endpoint: { address: string; port: number },
-): void {
-  const namespace = "default";
-  const name = "kubernetes";
-  const labels = { component: "apiserver", provider: "kubernetes" };
-  make(context, "v1", "Service", {
-    metadata: { name, namespace, labels },
-    spec: {
-      type: "ClusterIP",
-      clusterIP: numberToIPv4(parseCidr(serviceCIDR).base + 1),
-      ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: endpoint.port }],
-      sessionAffinity: "None",
-    },
-  });
-  make(context, "discovery.k8s.io/v1", "EndpointSlice", {
-    metadata: { name, namespace, labels: { "kubernetes.io/service-name": name } },
-    addressType: "IPv4",
-    endpoints: [{ addresses: [endpoint.address], conditions: { ready: true } }],
-    ports: [{ name: "https", port: endpoint.port, protocol: "TCP" }],
-  });
-  make(context, "v1", "Endpoints", {
-    metadata: { name, namespace, labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
-    subsets: [
-      {
-        addresses: [{ ip: endpoint.address }],
-        ports: [{ name: "https", port: endpoint.port, protocol: "TCP" }],
+function kubernetesService(serviceCIDR: string, { address, port }: Endpoint): readonly KubeObject[] {
+  const metadata = { name: "kubernetes", namespace: "default" };
+  const ports = [{ name: "https", port, protocol: "TCP" }];
+  return [
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { ...metadata, labels: { component: "apiserver", provider: "kubernetes" } },
+      spec: {
+        type: "ClusterIP",
+        clusterIP: numberToIPv4(parseCidr(serviceCIDR).base + 1),
+        ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: port }],
+        sessionAffinity: "None",
       },
-    ],
-  });
+    },
+    {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { ...metadata, labels: { "kubernetes.io/service-name": metadata.name } },
+      addressType: "IPv4",
+      endpoints: [{ addresses: [address], conditions: { ready: true } }],
+      ports,
+    },
+    {
+      apiVersion: "v1",
+      kind: "Endpoints",
+      metadata: { ...metadata, labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
+      subsets: [{ addresses: [{ ip: address }], ports }],
+    },
+  ];
 }

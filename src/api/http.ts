@@ -56,7 +56,11 @@ function mayAsk({ groups }: User, method: ApiRequest["method"]): boolean {
 }
 
 function refused({ name }: User, method: string, path: string): ApiFault {
-  return new ApiFault(403, "Forbidden", `User ${JSON.stringify(name)} may only read, and ${method} ${path} writes`);
+  return new ApiFault(
+    403,
+    "Forbidden",
+    `User ${JSON.stringify(name)} may only read, and ${method} ${path} writes`,
+  );
 }
 
 const isMethod = (method: string): method is ApiRequest["method"] => METHODS.has(method);

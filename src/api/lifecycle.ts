@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { applyDefaults, prepareForCreate, prepareForUpdate, validate } from "#kube";
+import { applyDefaults, prepareForCreate, prepareForUpdate, validate } from "#kube/server";
 import type { KindInfo, KubeObject, Subresource } from "#kube";
 import { admit, checkNamespace } from "./admission.ts";
 import { apiVersionOf } from "./body.ts";

@@ -1,5 +1,5 @@
 import { applyPatch } from "rfc6902";
-import { goText, mergePatch, prune, strategicMergePatch, typeError, unknownFields } from "#kube";
+import { goText, mergePatch, prune, strategicMergePatch, typeError, unknownFields } from "#kube/server";
 import type { FieldError, KindInfo, KubeObject } from "#kube";
 import { messageOf } from "#lib/errors";
 import { isRecord, mediaType, parseJson, typeName } from "./body.ts";

@@ -51,12 +51,13 @@ describe("the way to nodes and pods", () => {
       metadata: { name: "node-a" },
       status: { addresses: [{ type: "InternalIP", address: "172.30.0.11" }] },
     });
-    for (const [name, labels] of [
-      ["web", {}],
-      ["dns", { "inroad.dev/component": "dns" }],
+    for (const [namespace, name, labels] of [
+      ["default", "web", {}],
+      ["default", "liar", { "inroad.dev/component": "dns" }],
+      ["kube-system", "dns", { "inroad.dev/component": "dns" }],
     ] as const) {
       const containers = [{ name: "c", image: "x", ports: [{ name: "http", containerPort: 8080 }] }];
-      const path = "/api/v1/namespaces/default/pods";
+      const path = `/api/v1/namespaces/${namespace}/pods`;
       await api.call("POST", path, { metadata: { name, labels }, spec: { nodeName: "node-a", containers } });
       await api.call("PATCH", `${path}/${name}/status`, {
         status: { podIP: "10.244.0.5", podIPs: [{ ip: "10.244.0.5" }] },
@@ -69,14 +70,16 @@ describe("the way to nodes and pods", () => {
   });
 
   const POD = "/api/v1/namespaces/default/pods";
+  const SYSTEM = "/api/v1/namespaces/kube-system/pods";
   const cases: readonly (readonly [path: string, dialled: string, url: string, token: boolean])[] = [
     ["/api/v1/nodes/node-a/proxy/state?x=1", "172.30.0.11:10250", "/state?x=1", true],
     ["/api/v1/nodes/node-a:9100/proxy/metrics", "172.30.0.11:9100", "/metrics", false],
     [`${POD}/web/proxy`, "10.244.0.5:8080", "/", false],
     [`${POD}/web:http/proxy/a%2Fb`, "10.244.0.5:8080", "/a%2Fb", false],
     [`${POD}/web:10254/proxy/x`, "10.244.0.5:10254", "/x", false],
-    [`${POD}/dns:10254/proxy/x`, "10.244.0.5:10254", "/x", true],
-    [`${POD}/http:dns:80/proxy/x`, "10.244.0.5:80", "/x", false],
+    [`${POD}/liar:10254/proxy/x`, "10.244.0.5:10254", "/x", false],
+    [`${SYSTEM}/dns:10254/proxy/x`, "10.244.0.5:10254", "/x", true],
+    [`${SYSTEM}/http:dns:80/proxy/x`, "10.244.0.5:80", "/x", false],
   ];
   for (const [path, to, url, token] of cases) {
     it(`${path} asks ${to}${url} ${token ? "with" : "without"} the debug token`, async () => {

@@ -1,7 +1,7 @@
-import { request as httpRequest } from "node:http";
 import type { ClientRequest, IncomingMessage } from "node:http";
+import { request as httpRequest } from "#lib/http";
 import type { ApiResponse } from "#client";
-import type { KubeObject } from "#kube";
+import { componentOf, type KubeObject } from "#kube";
 import type { Context, Request } from "./context.ts";
 import { listAt, numberAt, textAt } from "./fields.ts";
 import { find } from "./read.ts";
@@ -12,7 +12,6 @@ import { ApiFault, badRequest, methodNotAllowed } from "./status.ts";
 const NODE_AGENT_PORT = 10_250;
 /** Port of the debug endpoint of our own components in pods. */
 const COMPONENT_PORT = 10_254;
-const COMPONENT_LABEL = "inroad.dev/component";
 /** How long a target may take to begin its answer. */
 const ANSWER_WITHIN_MS = 30_000;
 
@@ -91,7 +90,7 @@ function podDestination(pod: KubeObject, port: string): Destination {
   const named = ports.find((item) => port !== "" && textAt(item, "name") === port);
   const first = numberAt(named ?? ports[0], "containerPort") || 80;
   const number = named === undefined ? portNumber(port, first) : first;
-  const trusted = number === COMPONENT_PORT && pod.metadata?.labels?.[COMPONENT_LABEL] !== undefined;
+  const trusted = number === COMPONENT_PORT && componentOf(pod) !== undefined;
   return { address, port: number, path: "/", trusted };
 }
 

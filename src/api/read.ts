@@ -6,7 +6,7 @@ import type { Context, Request } from "./context.ts";
 import { negotiate, parseIncludeObject } from "./negotiation.ts";
 import { parseListOptions } from "./options.ts";
 import type { ListOptions } from "./options.ts";
-import { checkShape, encode, renderList, renderObject } from "./represent.ts";
+import { checkShape, renderList, renderObject } from "./represent.ts";
 import type { ListMeta, View } from "./represent.ts";
 import type { Target } from "./route.ts";
 import { ApiFault, badRequest, expired, notFound } from "./status.ts";
@@ -54,13 +54,20 @@ export function respondWith(
   value: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): ApiResponse {
-  const { type, bytes } = encode(value, view.representation.media);
-  return { status, headers: { ...headers, "content-type": type }, body: once(bytes) };
+  const { media } = view.representation;
+  const body = media === "yaml" ? yaml(value) : once(Buffer.from(JSON.stringify(value)));
+  return { status, headers: { ...headers, "content-type": `application/${media}` }, body };
 }
 
 /** A body of one piece. */
 export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
+}
+
+/** The library is large and clients that want YAML are rare, so it is loaded for the first of them. */
+async function* yaml(value: unknown): AsyncGenerator<Uint8Array> {
+  const { stringify } = await import("yaml");
+  yield Buffer.from(stringify(value, { sortMapEntries: true, indentSeq: false, version: "1.1" }));
 }
 
 export function handleGet(context: Context, request: Request, target: Target): ApiResponse {

@@ -1,5 +1,4 @@
-import { stringify } from "yaml";
-import { tableCells, tableColumns, tableRowConditions } from "#kube";
+import { tableCells, tableColumns, tableRowConditions } from "#kube/server";
 import type { KindInfo, KubeObject } from "#kube";
 import { apiVersionOf } from "./body.ts";
 import type { IncludeObject, Representation } from "./negotiation.ts";
@@ -89,14 +88,4 @@ export function checkShape(accept: string | undefined, kind: KindInfo, list: boo
     ? `is a list (*${kind.group || "core"}.${kind.listKind})`
     : `is not a list (*${kind.group || "core"}.${kind.kind})`;
   throw new ApiFault(406, "NotAcceptable", `you requested ${wanted}, but the requested object ${shape}`);
-}
-
-/** A value as bytes and their media type. */
-export function encode(value: unknown, media: Representation["media"]): { type: string; bytes: Uint8Array } {
-  return media === "yaml"
-    ? {
-        type: "application/yaml",
-        bytes: Buffer.from(stringify(value, { sortMapEntries: true, indentSeq: false, version: "1.1" })),
-      }
-    : { type: "application/json", bytes: Buffer.from(JSON.stringify(value)) };
 }

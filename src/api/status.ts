@@ -1,4 +1,4 @@
-import { findingsText } from "#kube";
+import { findingsText } from "#kube/server";
 import type { FieldError } from "#kube";
 
 /**

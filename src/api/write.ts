@@ -1,5 +1,5 @@
 import type { ApiResponse } from "#client";
-import { prune, typeError, unknownFields } from "#kube";
+import { prune, typeError, unknownFields } from "#kube/server";
 import type { KubeObject } from "#kube";
 import { decodeObject } from "./body.ts";
 import type { Context, Request } from "./context.ts";
@@ -16,18 +16,18 @@ import { warningHeaders } from "./warnings.ts";
 /** Kinds that a PUT may create (`AllowCreateOnUpdate` of their registries). */
 const CREATED_BY_PUT = new Set(["services", "endpoints", "events", "leases"]);
 
-export function handleCreate(context: Context, request: Request, target: Target): ApiResponse {
+export async function handleCreate(context: Context, request: Request, target: Target): Promise<ApiResponse> {
   const options = parseWriteOptions("Create", request.query);
   const view = viewOf(context, request, target.kind, false);
-  const { object, warnings } = decode(request, target, options);
+  const { object, warnings } = await decode(request, target, options);
   const created = guarded(warnings, () => create(context, target, object, options.dryRun, warnings));
   return respond(view, 201, created, warningHeaders(warnings));
 }
 
-export function handleUpdate(context: Context, request: Request, target: Target): ApiResponse {
+export async function handleUpdate(context: Context, request: Request, target: Target): Promise<ApiResponse> {
   const options = parseWriteOptions("Update", request.query);
   const view = viewOf(context, request, target.kind, false);
-  const { object, warnings } = decode(request, target, options);
+  const { object, warnings } = await decode(request, target, options);
   return guarded(warnings, () => {
     checkNameOnUrl(object, target);
     const storage = storageOf(target.kind);
@@ -65,13 +65,13 @@ function guarded<T>(warnings: readonly string[], act: () => T): T {
   }
 }
 
-function decode(
+async function decode(
   request: Request,
   target: Target,
   options: WriteOptions,
-): { object: KubeObject; warnings: string[] } {
+): Promise<{ object: KubeObject; warnings: string[] }> {
   const { kind } = target;
-  const decoded = decodeObject(request.body, request.headers["content-type"], kind);
+  const decoded = await decodeObject(request.body, request.headers["content-type"], kind);
   const problems = [...decoded.duplicates, ...unknownFields(kind, decoded.object)];
   const cannot = (why: string): ApiFault =>
     badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`);

@@ -1,6 +1,6 @@
 /** Talks to a running cluster through the Unix socket in its state directory. */
-import { request } from "node:http";
 import { join } from "node:path";
+import { request } from "#lib/http";
 import { InroadError, codeOf } from "#lib/errors";
 import { livingOwner, stateDir } from "./state.ts";
 

@@ -12,8 +12,8 @@ export function startDetached(name: string): Promise<number> {
     detached: true,
     stdio: ["inherit", "ignore", "pipe", "ipc"],
   });
-  const errors: Buffer[] = [];
-  child.stderr?.on("data", (chunk: Buffer) => errors.push(chunk));
+  // Not inherited: it would keep our caller's pipe open for as long as the cluster lives.
+  child.stderr?.on("data", (chunk: Buffer) => process.stderr.write(chunk));
   return new Promise((resolve, reject) => {
     child.once("message", (message: FromDetached) => {
       console.log(message.ready);
@@ -23,8 +23,7 @@ export function startDetached(name: string): Promise<number> {
       resolve(0);
     });
     child.once("error", reject);
-    child.once("exit", (code) => {
-      process.stderr.write(Buffer.concat(errors));
+    child.once("close", (code) => {
       if (code === null)
         reject(new InroadError("ClusterDied", "the cluster was killed while it started", { exitStatus: 1 }));
       else resolve(code);

@@ -39,7 +39,7 @@ const kernelProbes: readonly { name: string; script: string; mend: string }[] = 
   {
     name: "virtual links and VXLAN",
     script:
-      "ip link add a type veth peer name b && ip link add v type vxlan id 1 dev a dstport 8472 nolearning",
+      "ip link add name a type veth peer name b && ip link add name v type vxlan id 1 dev a dstport 8472 nolearning",
     mend: "the kernel lacks veth or vxlan: load the modules as root (modprobe veth vxlan)",
   },
   {

@@ -1,7 +1,6 @@
 import { Command } from "commander";
 import { InroadError } from "#lib/errors";
 import { livingOwner, release, startTimeOf, stateDir } from "./state.ts";
-import { undoEgress } from "./egress.ts";
 import { nameOption } from "./options.ts";
 
 const graceMs = 10_000;
@@ -29,6 +28,7 @@ async function down(name: string): Promise<number | undefined> {
       });
     }
   }
+  const { undoEgress } = await import("./egress.ts");
   await undoEgress(directory);
   release(directory);
   return pid;

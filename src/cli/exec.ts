@@ -69,7 +69,8 @@ async function execAt(name: string, from: string, command: readonly string[]): P
       ...["unshare", "--mount", "--", "sh", "-c", withResolver, "sh"],
       ...[entrance.resolvConf, entrance.nsswitchConf, ...command],
     ],
-    { stdio: "inherit" },
+    // Our own launcher set this one; it is not for other programs.
+    { stdio: "inherit", env: { ...process.env, NODE_COMPILE_CACHE: undefined } },
   );
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {

@@ -1,5 +1,4 @@
 /** The certificates of a new cluster and the kubeconfig that uses them. */
-import { stringify } from "yaml";
 import { createCa, issueCertificate } from "#lib/pki";
 import { addresses, type Identity } from "#cluster";
 
@@ -59,11 +58,11 @@ export async function createAuthority(): Promise<Authority> {
   };
 }
 
-/** A kubeconfig for the API server on the host's loopback. */
+/** A kubeconfig for the API server on the host's loopback; in JSON, which is YAML. */
 export function kubeconfigText(name: string, port: number, identity: Identity, admin: KeyPair): string {
   const base64 = (text: string): string => Buffer.from(text).toString("base64");
   const entry = `inroad-${name}`;
-  return stringify(
+  return JSON.stringify(
     {
       apiVersion: "v1",
       kind: "Config",
@@ -88,6 +87,7 @@ export function kubeconfigText(name: string, port: number, identity: Identity, a
       contexts: [{ name: entry, context: { cluster: entry, user: entry } }],
       "current-context": entry,
     },
-    { lineWidth: 0 },
+    undefined,
+    2,
   );
 }

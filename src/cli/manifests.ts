@@ -2,15 +2,9 @@
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InroadError, codeOf } from "#lib/errors";
-import {
-  applyDefaults,
-  kindOf,
-  parseManifests,
-  unknownFields,
-  validate,
-  type KubeObject,
-  type Manifest,
-} from "#kube";
+import { kindOf, type KubeObject } from "#kube";
+import { parseManifests, type Manifest } from "#kube/manifests";
+import { applyDefaults, unknownFields, validate } from "#kube/server";
 
 export interface Loaded {
   readonly objects: readonly KubeObject[];

@@ -8,6 +8,7 @@ import { openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { getServers } from "node:dns";
 import type { Server } from "node:net";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { entryUrl } from "#lib/entry";
 import { InroadError, messageOf } from "#lib/errors";
 import {
@@ -19,8 +20,8 @@ import {
   type ToCluster,
 } from "#cluster";
 import type { CommandMapping } from "#path/pod";
-import { openEgress, undoEgress, type Egress } from "./egress.ts";
-import { createAuthority, kubeconfigText } from "./identity.ts";
+import type { Egress } from "./egress.ts";
+import { createAuthority, kubeconfigText, type Authority } from "./identity.ts";
 import type { Loaded } from "./manifests.ts";
 import { listenOnFirst, listenOnRequested } from "./ports.ts";
 import { describeReady, type ReadyFacts } from "./ready.ts";
@@ -42,11 +43,7 @@ interface Listener extends Publish {
 }
 
 /** Brings the cluster up and stays until it ends or a signal comes. Returns the exit status. */
-export async function supervise(
-  options: UpOptions,
-  loaded: Loaded,
-  commands: readonly CommandMapping[],
-): Promise<number> {
+export async function supervise(options: UpOptions): Promise<number> {
   const stateDir = claim(options.name);
   const listeners: Server[] = [];
   try {
@@ -54,7 +51,7 @@ export async function supervise(
     listeners.push(api.server);
     const published = await publish(options.publish);
     listeners.push(...published.map(({ server }) => server));
-    return await run(options, { stateDir, api, published, loaded, commands });
+    return await run(options, { stateDir, api, published });
   } finally {
     for (const server of listeners) server.close();
     release(stateDir);
@@ -65,8 +62,23 @@ interface Prepared {
   readonly stateDir: string;
   readonly api: { readonly server: Server; readonly port: number };
   readonly published: readonly Listener[];
+}
+
+/** What the user's files say. */
+interface Input {
   readonly loaded: Loaded;
   readonly commands: readonly CommandMapping[];
+}
+
+/** Reads the user's files. Loaded when the cluster process is on its way: schema and YAML parser are large. */
+async function readInput(options: UpOptions): Promise<Input> {
+  const [{ loadManifests }, { loadMappings }] = await Promise.all([
+    import("./manifests.ts"),
+    import("./mappings.ts"),
+  ]);
+  const loaded = loadManifests(options.filename);
+  for (const warning of loaded.warnings) console.error(`warning: ${warning}`);
+  return { loaded, commands: loadMappings(options.config) };
 }
 
 async function run(options: UpOptions, prepared: Prepared): Promise<number> {
@@ -83,7 +95,14 @@ async function run(options: UpOptions, prepared: Prepared): Promise<number> {
   const egress = openWayOut(stateDir, line, booted(child));
   const stopRequested = stopSignal();
   try {
-    await equip(line, options, prepared);
+    const [authority, input] = await Promise.all([createAuthority(), readInput(options)]).catch(
+      (error: unknown) => {
+        // It has no orders yet, so there is nothing to take down in order.
+        child.kill("SIGKILL");
+        throw error;
+      },
+    );
+    equip(line, options, { ...prepared, ...input, authority });
     const first = await Promise.race([ready, exited, stopRequested]);
     if (typeof first === "string") return first === "stop" ? 0 : clusterDied(first, stateDir);
     const seconds = (performance.now() - started) / 1000;
@@ -121,16 +140,20 @@ function createLine(child: ChildProcess): Line {
   };
 }
 
+interface Equipment extends Prepared, Input {
+  readonly authority: Authority;
+}
+
 /** Gives the cluster process its orders, the host's sockets and its identity; serves its wishes for certificates. */
-async function equip(line: Line, options: UpOptions, prepared: Prepared): Promise<void> {
-  const { stateDir, api, published, loaded } = prepared;
-  const { objects, locations } = loaded;
-  line.say({ type: "start", config: configOf(options, prepared), objects, locations });
+function equip(line: Line, options: UpOptions, given: Equipment): void {
+  const { stateDir, api, published, authority } = given;
+  const { objects, locations } = given.loaded;
+  line.say({ type: "start", config: configOf(options, given), objects, locations });
   line.lend({ type: "api-listener" }, api.server);
   for (const { server, port } of published) line.lend({ type: "publish-listener", port }, server);
   const dns = createSocket("udp4");
   dns.bind(0, () => line.lend({ type: "dns-socket" }, dns));
-  const { identity, admin, issueIngress } = await createAuthority();
+  const { identity, admin, issueIngress } = authority;
   const issue = async (hosts: readonly string[]): Promise<void> =>
     line.say({ type: "ingress-certificate", ...(await issueIngress(hosts)) });
   line.onMessage((message) => {
@@ -170,6 +193,7 @@ async function openWayOut(
   alive: Promise<void>,
 ): Promise<Pick<Egress, "words" | "close">> {
   await alive;
+  const { openEgress, undoEgress } = await import("./egress.ts");
   const init = firstProcess(stateDir);
   try {
     if (init === undefined) throw new InroadError("NoEgress", "the cluster process is gone");
@@ -210,7 +234,7 @@ function startCluster(log: number): ChildProcess {
     [
       ...["--pdeathsig", "KILL", "unshare", ...user, "--net", "--mount", "--pid"],
       ...["--fork", "--kill-child=KILL", "--mount-proc"],
-      ...[process.execPath, "--disable-warning=ExperimentalWarning", entryUrl("cluster/main").pathname],
+      ...[process.execPath, "--disable-warning=ExperimentalWarning", fileURLToPath(entryUrl("cluster/main"))],
     ],
     // A session of its own: Ctrl-C is for us, and we stop it in order.
     { stdio: ["ignore", log, log, "ipc"], detached: true },
@@ -236,10 +260,10 @@ function whenReady(child: ChildProcess, writeLog: (line: string) => void): Promi
   return promise;
 }
 
+/** The first signal asks for the end; those that follow change nothing, the end is already under way. */
 function stopSignal(): Promise<"stop"> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-      process.once(signal, () => resolve("stop"));
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve("stop"));
   });
 }
 
@@ -274,7 +298,7 @@ function badPublish(text: string): InroadError {
   });
 }
 
-function configOf(options: UpOptions, { stateDir, published, commands }: Prepared): ClusterConfig {
+function configOf(options: UpOptions, { stateDir, published, commands }: Equipment): ClusterConfig {
   return {
     name: options.name,
     domain: "cluster.local",

@@ -56,19 +56,14 @@ export function upCommand(): Command {
 
 async function up(options: UpOptions): Promise<void> {
   refuseUnbuilt(options);
-  // Loaded only here: other verbs need neither the schema of the objects nor the YAML parser.
-  const [{ loadManifests }, { loadMappings }, { supervise }] = await Promise.all([
-    import("./manifests.ts"),
-    import("./mappings.ts"),
-    import("./supervisor.ts"),
-  ]);
-  const loaded = loadManifests(options.filename);
-  const commands = loadMappings(options.config);
-  for (const warning of loaded.warnings) console.error(`warning: ${warning}`);
   preflight(options.proxyMode);
-  process.exitCode = options.detach
-    ? await startDetached(options.name)
-    : await supervise(options, loaded, commands);
+  process.exitCode = options.detach ? await startDetached(options.name) : await holdCluster(options);
+}
+
+/** Loaded only here: neither other verbs nor the command that starts a cluster in the background need it. */
+async function holdCluster(options: UpOptions): Promise<number> {
+  const { supervise } = await import("./supervisor.ts");
+  return supervise(options);
 }
 
 function refuseUnbuilt(options: UpOptions): void {

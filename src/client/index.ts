@@ -14,7 +14,6 @@ export { createInformer } from "./informer.ts";
 export type { Informer, InformerOptions } from "./informer.ts";
 export { createInformers } from "./informers.ts";
 export type { Informers } from "./informers.ts";
-export { transportFromKubeconfig } from "./kubeconfig.ts";
 export { apiVersionOf } from "./resource-path.ts";
 export { createSnapshotSource } from "./snapshot-source.ts";
 export type { LiveSnapshotSource, SnapshotSourceOptions } from "./snapshot-source.ts";

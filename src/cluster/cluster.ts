@@ -10,7 +10,7 @@ import {
 } from "#client";
 import { startControllers } from "#controllers";
 import { homeNetNs, ipBatch, startReaper, tcpConnect, tcpListener, udpSocket } from "#kernel";
-import { kindByPlural, kinds } from "#kube";
+import { kindByPlural, kinds, withLastApplied } from "#kube";
 import type { Log } from "#lib/log";
 import { createOutside, startLoadBalancer, startPublicDns, type Outside } from "#path/load-balancer";
 import { defaultSettings, startNodes, type NodeNetwork } from "#path/node";
@@ -107,7 +107,8 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   const publicDns = startPublicNames(outside, source, log);
   lendSockets(host, config, { outside, source, log });
 
-  await createObjects(client, [...systemObjects(Math.min(2, config.nodes.length)), ...objects], unknown);
+  const system = systemObjects(Math.min(2, config.nodes.length));
+  await createObjects(client, [...system, ...objects.map(withLastApplied)], unknown);
   const deployments = createInformer(client, kindOfDeployments(), { log });
   const missing = (): string[] =>
     missingParts(source.current(), deployments.list(), {
@@ -115,7 +116,18 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
       balancer: balancer.current(),
     });
   const status = (): ClusterStatus => statusOf(config, source.current(), missing());
-  const orders = await serveOrders({ start, client, source, network, outside, secrets, status });
+  const proxies = new Map(nodes.map(({ name, proxy }) => [name, proxy]));
+  const orders = await serveOrders({
+    start,
+    client,
+    source,
+    network,
+    outside,
+    balancer,
+    proxies,
+    secrets,
+    status,
+  });
   await Promise.all([
     deployments.synced,
     publicDns.ready,
@@ -171,6 +183,8 @@ function startNode(
     log: log.child(`agent ${node.name}`),
   });
   return {
+    name: node.name,
+    proxy,
     ready: Promise.all([proxy.ready, agent.ready]),
     programmed: () => proxy.programmed(source.current()),
     stop: async () => {

@@ -1,6 +1,7 @@
 /** The cluster's own door for the command line: JSON over a Unix socket that only its owner can open. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { chmodSync } from "node:fs";
+import { createServer } from "#lib/http";
 import { InroadError, messageOf } from "#lib/errors";
 
 export type Handler = (query: URLSearchParams, body: unknown) => unknown;

@@ -5,12 +5,11 @@ import { InroadError } from "#lib/errors";
 import type { ObjectRef } from "#model";
 import type { Outside } from "#path/load-balancer";
 import type { NodesHandle } from "#path/node";
-import { accountOf } from "#trace";
 import { serveControl } from "./control.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
 import { findPlace, writeResolver, type Place, type Places } from "./places.ts";
 import { sendRequest, type Sender } from "./request.ts";
-import { traceRequest, type TraceOrder } from "./trace.ts";
+import type { TraceContext, TraceOrder } from "./trace.ts";
 
 export interface OrdersOptions {
   readonly start: Extract<ToCluster, { type: "start" }>;
@@ -18,6 +17,8 @@ export interface OrdersOptions {
   readonly source: LiveSnapshotSource;
   readonly network: NodesHandle;
   readonly outside: Outside;
+  readonly balancer: TraceContext["balancer"];
+  readonly proxies: TraceContext["proxies"];
   readonly secrets: { readonly identity: Identity };
   readonly status: () => ClusterStatus;
 }
@@ -36,6 +37,9 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
     client,
     snapshot: () => source.current(),
     edge: outside.edge,
+    balancer: options.balancer,
+    proxyMode: config.proxyMode,
+    proxies: options.proxies,
     locate: ({ kind, namespace, name }: ObjectRef) => locations[`${kind} ${namespace ?? ""}/${name}`],
   };
   return serveControl(join(config.stateDir, "control.sock"), {
@@ -47,6 +51,7 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
     "/request": async (_, body) => {
       const { url, from, ...rest } = requestBody(body);
       const sent = await sendRequest(senderAt(from), { url, ...rest });
+      const { accountOf } = await import("#trace");
       const account = accountOf(sent.response?.body ?? "");
       return {
         status: sent.response?.status ?? 0,
@@ -55,8 +60,9 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
         node: account?.node,
       };
     },
-    "/trace": (_, body) => {
+    "/trace": async (_, body) => {
       const order = requestBody(body);
+      const { traceRequest } = await import("./trace.ts");
       return traceRequest(tracing, senderAt(order.from), order);
     },
   });

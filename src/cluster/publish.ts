@@ -1,6 +1,7 @@
 /** Ports of the load balancer on the host's loopback: every accepted connection goes on from the `internet` namespace. */
 import type { Server, Socket } from "node:net";
 import { tcpConnect, type NetNs } from "#kernel";
+import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 
 /** Relays a listening socket of the host to `target()`; connections are refused while there is no target. */
@@ -14,8 +15,13 @@ export function relay(
       client.destroy();
       return;
     }
-    const upstream = tcpConnect(options.from, address, options.port);
-    join(client, upstream);
+    try {
+      join(client, tcpConnect(options.from, address, options.port));
+    } catch (error) {
+      // No descriptor is left, say: this connection fails, the cluster does not.
+      client.destroy();
+      options.log.warn("published connection failed", { error: messageOf(error) });
+    }
   });
   server.on("error", (error) => options.log.warn("published port failed", { error: error.message }));
 }

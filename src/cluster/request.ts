@@ -1,9 +1,10 @@
 /** Sends one request from a place of the cluster, as the client that a trace explains: own DNS question, own connection. */
 import { randomBytes } from "node:crypto";
-import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { connect as tlsConnect, type TLSSocket } from "node:tls";
+import { request as httpRequest } from "#lib/http";
 import { InroadError, codeOf, messageOf } from "#lib/errors";
 import { isIPv4 } from "#lib/ip";
 import { tcpConnect, udpSocket, type NetNs } from "#kernel";

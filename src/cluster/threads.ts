@@ -5,6 +5,8 @@ import type { Certificate } from "./host-side.ts";
 
 const certificateChannel = "inroad.ingress-certificate";
 const forwardChannel = "inroad.dns-forward";
+/** Longer than the forwarder of the main thread asks three resolvers. */
+const forwardTimeoutMs = 8_000;
 
 type ForwardMessage =
   | { readonly kind: "query"; readonly from: string; readonly id: number; readonly bytes: Uint8Array }
@@ -80,6 +82,12 @@ export function forwardThroughMain(worker: string): (query: Uint8Array) => Promi
     const id = next++;
     const entry = Promise.withResolvers<Uint8Array>();
     waiting.set(id, entry);
+    // Nobody answers when the host has lent no socket.
+    const timer = setTimeout(() => {
+      waiting.delete(id);
+      entry.reject(new InroadError("NoUpstream", "no answer through the host"));
+    }, forwardTimeoutMs);
+    entry.promise.finally(() => clearTimeout(timer)).catch(() => undefined);
     channel.postMessage({ kind: "query", from: worker, id, bytes });
     return entry.promise;
   };

@@ -1,24 +1,32 @@
 /** A trace: sends the request, gathers the evidence that belongs to this flow alone, and compares it with the prediction. */
 import type { Client } from "#client";
 import { conntrack, type ConntrackEntry, type NetNs } from "#kernel";
-import type { ObjectRef, Snapshot } from "#model";
+import { endpointText, type ObjectRef, type Snapshot } from "#model";
+import { observe as observeIngress } from "#path/ingress";
+import type { LoadBalancer } from "#path/load-balancer";
+import { leftBy } from "#path/node";
+import { listFor, type Proxy, type ProxyMode, type Rotation } from "#path/proxy";
 import {
   accountOf,
   compare,
   followEvidence,
   predict,
-  type IngressRecord,
   type Observations,
+  type Prediction,
   type Trace,
+  type TrackedConnection,
 } from "#trace";
 import { addresses } from "./config.ts";
 import { sendRequest, type RequestToSend, type Sender, type SentRequest } from "./request.ts";
-import { debugPort } from "./system.ts";
 
 export interface TraceContext {
   readonly client: Client;
   readonly snapshot: () => Snapshot;
   readonly edge: NetNs;
+  readonly balancer: Pick<LoadBalancer, "nodeOfMark">;
+  readonly proxyMode: ProxyMode;
+  /** By node. */
+  readonly proxies: ReadonlyMap<string, Pick<Proxy, "rotation" | "rulesOf">>;
   /** `file:line` of an object in the user's manifests. */
   readonly locate: (object: ObjectRef) => string | undefined;
 }
@@ -39,16 +47,60 @@ export async function traceRequest(context: TraceContext, sender: Sender, order:
   const request = { url, method, headers, from };
   const snapshot = context.snapshot();
   const options = { locate: context.locate };
-  const outside = { internetAddress: addresses.internet };
-  if (dryRun) return compare(predict(snapshot, request, undefined, outside), undefined, options);
+  const known = { internetAddress: addresses.internet, proxies: { mode: context.proxyMode } };
+  const turns = await readTurns(context, predict(snapshot, request, undefined, known));
+  const proxies = { ...known.proxies, turns };
+  if (dryRun) {
+    const prediction = predict(snapshot, request, undefined, { ...known, proxies });
+    return compare(prediction, undefined, options);
+  }
   const sent = await sendRequest(sender, order);
   const observations = await gather(context, snapshot, sent);
   const port = sent.client === undefined ? {} : { sourcePort: sent.client.port };
   const prediction = predict(snapshot, request, followEvidence(snapshot, observations), {
-    ...outside,
+    ...known,
     ...port,
+    proxies,
   });
-  return compare(prediction, observations, { ...options, requestId: sent.requestId });
+  const rules = await readRules(context, prediction);
+  return compare(prediction, { ...observations, rules }, { ...options, requestId: sent.requestId });
+}
+
+/** Where the predicted way crosses Service rules. */
+function crossings({ route }: Prediction) {
+  return route.visits.flatMap(({ place, flow }) => (place.at === "proxy" ? [{ place, flow }] : []));
+}
+
+/** Whose turn is next on every node, in the lists that the request will come to, whichever of the nodes it crosses. */
+async function readTurns(
+  { proxies }: TraceContext,
+  prediction: Prediction,
+): Promise<ReadonlyMap<string, ReadonlyMap<string, Rotation>>> {
+  const read = [...proxies].map(async ([node, proxy]) => {
+    const lists = crossings(prediction).flatMap(
+      ({ place, flow }) => listFor(prediction.snapshot, { ...place, node }, flow) ?? [],
+    );
+    return [node, await proxy.rotation([...new Set(lists)]).catch(() => new Map())] as const;
+  });
+  return new Map(await Promise.all(read));
+}
+
+async function readRules(
+  { proxies }: TraceContext,
+  prediction: Prediction,
+): Promise<NonNullable<Observations["rules"]>> {
+  const read = crossings(prediction).map(async ({ place, flow }) => {
+    const list = listFor(prediction.snapshot, place, flow);
+    const lines =
+      list === undefined
+        ? []
+        : await proxies
+            .get(place.node)
+            ?.rulesOf(list)
+            .catch(() => []);
+    return { node: place.node, to: endpointText(flow.destination), lines: lines ?? [] };
+  });
+  return Promise.all(read);
 }
 
 /** Reads what each component knows of this request. What cannot be read is left out, and the trace says so. */
@@ -73,25 +125,28 @@ async function ingressRecord(
   client: Client,
   snapshot: Snapshot,
   requestId: string,
-): Promise<(IngressRecord & { pod: { namespace: string; name: string } }) | undefined> {
+): Promise<Observations["ingress"]> {
   const pods = [...snapshot.pods.values()].filter(({ component }) => component === "ingress");
   const found = await Promise.all(
     pods.map(async ({ namespace, name }) => {
-      const path = `/api/v1/namespaces/${namespace}/pods/${name}:${debugPort}/proxy/debug/records?requestId=${requestId}`;
-      const records = await read<{ records: IngressRecord[] }>(client, path);
-      return records?.records.map((record) => ({ ...record, pod: { namespace, name } })).at(-1);
+      const pod = { namespace, name };
+      const record = await observeIngress(client.transport, pod, requestId).catch(() => undefined);
+      return record && { ...record, pod };
     }),
   );
   return found.find((record) => record !== undefined);
 }
 
 async function connections(
-  { client, edge }: TraceContext,
+  { client, edge, balancer }: TraceContext,
   snapshot: Snapshot,
   ends: readonly End[],
-): Promise<{ node: string; entries: ConntrackEntry[] }[]> {
+): Promise<{ node: string; entries: TrackedConnection[] }[]> {
   const atEdge = Promise.all(
-    ends.map(({ address, port }) => conntrack(edge, { protocol: "tcp", source: address, sourcePort: port })),
+    ends.map(async ({ address, port }) => {
+      const entries = await conntrack(edge, { protocol: "tcp", source: address, sourcePort: port });
+      return entries.map((entry) => ({ ...entry, toNode: balancer.nodeOfMark(entry.mark) }));
+    }),
   );
   const atNodes = [...snapshot.nodes.keys()].map(async (node) => {
     const parts = await Promise.all(
@@ -103,9 +158,9 @@ async function connections(
       ),
     );
     // A node that did not answer is left out: it was not read, which is not the same as having seen nothing.
-    return parts.some((part) => part === undefined)
-      ? []
-      : [{ node, entries: parts.flatMap((part) => part?.entries ?? []) }];
+    if (parts.some((part) => part === undefined)) return [];
+    const entries = parts.flatMap((part) => part?.entries ?? []);
+    return [{ node, entries: entries.map((entry) => ({ ...entry, leftBy: leftBy(entry.mark) })) }];
   });
   const nodes = (await Promise.all(atNodes)).flat();
   return [...nodes, { node: "edge", entries: (await atEdge).flat() }];
@@ -115,7 +170,7 @@ async function connections(
 async function routes(
   client: Client,
   snapshot: Snapshot,
-  tracked: readonly { node: string; entries: readonly ConntrackEntry[] }[],
+  tracked: readonly { node: string; entries: readonly TrackedConnection[] }[],
 ): Promise<NonNullable<Observations["routes"]>> {
   const questions = tracked
     .filter(({ node }) => snapshot.nodes.has(node))

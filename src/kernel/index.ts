@@ -6,6 +6,7 @@ export { run, spawnIn } from "./run.ts";
 export { bridgeBatch, getSysctl, ipBatch, routeGet, setSysctls } from "./network.ts";
 export type { RouteTo } from "./network.ts";
 export { iptablesRestore, nft } from "./rules.ts";
+export type { NftOptions } from "./rules.ts";
 export { conntrack } from "./conntrack.ts";
 export type { ConntrackFilter } from "./conntrack.ts";
 export { startWorker } from "./worker.ts";

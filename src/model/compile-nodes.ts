@@ -1,4 +1,5 @@
 import type { KubeObject } from "#kube";
+import { isIPv4 } from "#lib/ip";
 import { nameOf } from "./objects.ts";
 import type { Finding, NodeModel } from "./types.ts";
 import { asNode } from "./views.ts";
@@ -8,14 +9,24 @@ const backendData = "flannel.alpha.coreos.com/backend-data";
 
 const excludedLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-/** A node, or the reason why nothing can be routed to it yet. */
+function isNetwork(text: string | undefined): text is string {
+  const [address = "", prefix = ""] = (text ?? "").split("/");
+  return isIPv4(address) && /^\d{1,2}$/.test(prefix) && Number(prefix) <= 32;
+}
+
+/**
+ * A node, or the reason why nothing can be routed to it yet. Nobody checks an address or an annotation of a Node before, and
+ * they become part of rules and routes.
+ */
 export function compileNode(object: KubeObject): NodeModel | Finding {
   const node = asNode(object);
   const name = nameOf(object);
-  const address = node.status?.addresses?.find((entry) => entry.type === "InternalIP")?.address;
-  const podCIDR = node.spec?.podCIDR ?? node.spec?.podCIDRs?.[0];
-  if (address === undefined || podCIDR === undefined || podCIDR === "") {
-    const missing = address === undefined ? "InternalIP in status.addresses" : "spec.podCIDR";
+  const address = node.status?.addresses?.find(
+    (entry) => entry.type === "InternalIP" && isIPv4(entry.address),
+  )?.address;
+  const podCIDR = [node.spec?.podCIDR, ...(node.spec?.podCIDRs ?? [])].find(isNetwork);
+  if (address === undefined || podCIDR === undefined) {
+    const missing = address === undefined ? "IPv4 InternalIP in status.addresses" : "IPv4 spec.podCIDR";
     return {
       code: "NodeNotRoutable",
       severity: "warning",
@@ -42,7 +53,8 @@ function vtepMacOf(annotation: string | undefined): string | undefined {
   try {
     const data: unknown = JSON.parse(annotation);
     if (typeof data !== "object" || data === null || !("VtepMAC" in data)) return undefined;
-    return typeof data.VtepMAC === "string" ? data.VtepMAC : undefined;
+    const { VtepMAC: mac } = data;
+    return typeof mac === "string" && /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/i.test(mac) ? mac : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import type { KubeObject } from "#kube";
+import { componentOf, type KubeObject } from "#kube";
 import type { Container, Pod } from "kubernetes-types/core/v1.js";
 import { perObject } from "./memo.ts";
 import { nameOf, namespaceOf } from "./objects.ts";
@@ -11,7 +11,7 @@ export const compilePod = perObject((object: KubeObject): PodModel => {
   const { spec, status } = pod;
   const hostname = spec?.hostname;
   const subdomain = spec?.subdomain;
-  const component = object.metadata?.labels?.["inroad.dev/component"];
+  const component = componentOf(object);
   return {
     namespace: namespaceOf(object),
     name: nameOf(object),

@@ -2,7 +2,7 @@
 import type { KubeObject } from "#kube";
 import type { ServicePort as WirePort } from "kubernetes-types/core/v1.js";
 import type { Endpoint as WireEndpoint, EndpointSlice } from "kubernetes-types/discovery/v1.js";
-import { ipv4ToNumber, isIPv4 } from "#lib/ip";
+import { ipv4ToNumber, isIPv4, isIPv6 } from "#lib/ip";
 import { protocolOf } from "./compile-pods.ts";
 import { byText, keyOf, nameOf, namespaceOf } from "./objects.ts";
 import type { Endpoint, ServiceModel, ServicePort } from "./types.ts";
@@ -58,14 +58,14 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     namespace: namespaceOf(object),
     name: nameOf(object),
     type,
-    clusterIPs: headless || type === "ExternalName" ? [] : clusterIPs.filter((ip) => ip !== ""),
+    clusterIPs: headless || type === "ExternalName" ? [] : clusterIPs.filter(isAddress),
     headless,
     ...(spec?.externalName === undefined ? {} : { externalName: spec.externalName }),
     selector: spec?.selector ?? {},
     ports,
     loadBalancerIPs: (status?.loadBalancer?.ingress ?? [])
       .filter((entry) => entry.ipMode !== "Proxy")
-      .flatMap((entry) => (entry.ip === undefined ? [] : [entry.ip])),
+      .flatMap((entry) => (entry.ip !== undefined && isAddress(entry.ip) ? [entry.ip] : [])),
     externalTrafficPolicy: spec?.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     internalTrafficPolicy: spec?.internalTrafficPolicy === "Local" ? "Local" : "Cluster",
     ...(spec?.healthCheckNodePort === undefined || spec.healthCheckNodePort === 0
@@ -75,6 +75,10 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     publishNotReadyAddresses: spec?.publishNotReadyAddresses ?? false,
     ...(ports.length === 0 && headless ? { portlessEndpoints: portless(slices) } : {}),
   };
+}
+
+function isAddress(text: string): boolean {
+  return isIPv4(text) || isIPv6(text);
 }
 
 function typeOf(type: string | undefined): ServiceModel["type"] {

@@ -150,6 +150,47 @@ test("a node without address or pod network is left out and reported", () => {
   );
 });
 
+/** What would become words of nft or ip if it were taken as it is. */
+const forged: readonly (readonly [
+  what: string,
+  snapshot: Snapshot,
+  found: (snapshot: Snapshot) => unknown,
+])[] = [
+  [
+    "a node's address",
+    exampleSnapshot({ nodes: [node("x", "172.30.0.13; drop", "10.244.2.0/24")] }),
+    ({ nodes }) => [...nodes.keys()],
+  ],
+  [
+    "a pod network",
+    exampleSnapshot({ nodes: [node("x", "172.30.0.13", "10.244.2.0/24\nlink delete eth0")] }),
+    ({ nodes }) => [...nodes.keys()],
+  ],
+  [
+    "a load-balancer address",
+    exampleSnapshot({
+      services: [
+        service(
+          "api-service",
+          {},
+          { clusterIP: "10.96.1.1", status: { loadBalancer: { ingress: [{ ip: "1.1.1.1 }; x {" }] } } },
+        ),
+      ],
+    }),
+    ({ services }) => services.get("default/api-service")?.loadBalancerIPs,
+  ],
+];
+for (const [what, snapshot, found] of forged) {
+  test(`${what} that is none is not taken over`, () => assert.deepEqual(found(snapshot), []));
+}
+
+test("a tunnel end that is no MAC address counts as not announced", () => {
+  const liar = node("liar", "172.30.0.13", "10.244.2.0/24");
+  const annotations = { "flannel.alpha.coreos.com/backend-data": '{"VtepMAC":"02:00 dev lo"}' };
+  const snapshot = exampleSnapshot({ nodes: [{ ...liar, metadata: { name: "liar", annotations } }] });
+  assert.equal(snapshot.nodes.get("liar")?.vtepMac, undefined);
+});
+
 test("a load-balancer address in mode Proxy is not for the nodes' rules", () => {
   const lb = service(
     "api-service",

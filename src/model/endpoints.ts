@@ -58,6 +58,14 @@ export function chooseEndpoints(
   return { usable, policyDrop: local && usable.length === 0 && anywhere, reasons };
 }
 
+/**
+ * The ready endpoints that a node has of a Service, over all its ports: with externalTrafficPolicy Local what its
+ * healthCheckNodePort answers depends on them (KEP-1669).
+ */
+export function readyOn(service: Pick<ServiceModel, "ports">, node: string): readonly Endpoint[] {
+  return service.ports.flatMap(({ endpoints }) => endpoints.filter((end) => end.ready && end.node === node));
+}
+
 function policyOf(
   service: Pick<ServiceModel, "internalTrafficPolicy" | "externalTrafficPolicy">,
   traffic: EndpointQuery["traffic"],

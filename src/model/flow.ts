@@ -64,6 +64,8 @@ export interface Step {
     readonly algorithm: string;
     readonly candidates: readonly Candidate[];
     readonly chosen?: string;
+    /** Name of the candidate whose turn was next when the kernel was asked, shortly before. */
+    readonly next?: string;
     readonly reason: string;
   };
   /** What else was considered and why it lost (rules, paths, hosts). */

@@ -1,5 +1,5 @@
 /** The door of the model: what is in the cluster, and the semantics that every part shares. */
-export { chooseEndpoints } from "./endpoints.ts";
+export { chooseEndpoints, readyOn } from "./endpoints.ts";
 export type { EndpointChoice, EndpointQuery } from "./endpoints.ts";
 export { compile } from "./compile.ts";
 export type { ClusterObjects, CompileOptions } from "./objects.ts";
@@ -7,5 +7,6 @@ export { certificateFor, hostRules, match, matchRequest, normalizeHost } from ".
 export type { Evaluated, RequestMatch } from "./routes.ts";
 export { endpointText, placeName } from "./flow-text.ts";
 export { findingsAbout } from "./findings.ts";
+export { selects } from "./pod-index.ts";
 export type * from "./types.ts";
 export type * from "./flow.ts";

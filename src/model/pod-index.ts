@@ -7,6 +7,15 @@ export interface PodIndex {
   matching(namespace: string, selector: Readonly<Record<string, string>>): readonly PodModel[];
 }
 
+/** Whether a Service's selector selects these labels. An empty one selects nothing: the endpoints are somebody else's. */
+export function selects(
+  selector: Readonly<Record<string, string>>,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  const pairs = Object.entries(selector);
+  return pairs.length > 0 && pairs.every(([key, value]) => labels[key] === value);
+}
+
 export function indexPods(pods: Iterable<PodModel>): PodIndex {
   const namespaces = new Map<string, PodModel[]>();
   const labels = new Map<string, PodModel[]>();
@@ -18,11 +27,10 @@ export function indexPods(pods: Iterable<PodModel>): PodIndex {
   return {
     inNamespace: (namespace) => namespaces.get(namespace) ?? [],
     matching: (namespace, selector) => {
-      const wanted = Object.entries(selector);
-      const [first] = wanted;
+      const [first] = Object.entries(selector);
       if (first === undefined) return [];
       const candidates = labels.get(labelKey(namespace, first[0], first[1])) ?? [];
-      return candidates.filter((pod) => wanted.every(([key, value]) => pod.labels[key] === value));
+      return candidates.filter((pod) => selects(selector, pod.labels));
     },
   };
 }

@@ -1,5 +1,6 @@
 /** What the world outside may ask for: hosts of Ingresses and names that Services announce. */
 import type { KubeObject } from "#kube";
+import { isIPv4, isIPv6 } from "#lib/ip";
 import { byText } from "./objects.ts";
 import { normalizeHost } from "./routes.ts";
 import { asIngress, asService } from "./views.ts";
@@ -66,5 +67,5 @@ function serviceNames(object: KubeObject): Names {
 }
 
 function addressesOf(entries: readonly { readonly ip?: string }[] | undefined): readonly string[] {
-  return (entries ?? []).flatMap(({ ip }) => (ip === undefined ? [] : [ip]));
+  return (entries ?? []).flatMap(({ ip }) => (ip !== undefined && (isIPv4(ip) || isIPv6(ip)) ? [ip] : []));
 }

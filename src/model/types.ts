@@ -59,7 +59,7 @@ export interface PodModel {
   /** `spec.hostname` etc. for headless Services. */
   readonly hostname?: string;
   readonly subdomain?: string;
-  /** Set for Inroad's own components ("ingress", "dns"), from the label `inroad.dev/component`. */
+  /** Set for Inroad's own components ("ingress", "dns"), by the label `inroad.dev/component` in the system's namespaces. */
   readonly component?: string;
 }
 

@@ -78,3 +78,15 @@ test("every alternative of every hop leads to a pod", () => {
   }
   assert.deepEqual([...reached].sort(), ["api-1", "api-2", "api-3"]);
 });
+
+test("the nodes' kind of rules counts: a ClusterIP's other ports are rejected by nftables and passed on by iptables", () => {
+  const start = {
+    place: { at: "proxy", node: "node-a", from: "pod" } as const,
+    flow: flowTo({ address: "10.96.1.1", port: 81 }, "10.244.0.5"),
+  };
+  const first = (mode: "nftables" | "iptables") =>
+    drive(snapshot, start, () => 0, { mode }).visits[0]?.steps[0];
+  assert.equal(first("nftables")?.action, "reject");
+  assert.equal(first("iptables")?.action, "pass");
+  assert.equal(first("iptables")?.component, "proxy node-a (iptables)");
+});

@@ -51,8 +51,9 @@ async function listenUdp(listen: DnsListen, { handler, log }: DnsServerOptions):
   const six = "address" in listen && isIPv6(listen.address);
   const socket = createSocket({ type: six ? "udp6" : "udp4", lookup: ipLiteralLookup });
   const send = (reply: Uint8Array | undefined, peer: RemoteInfo): void => {
-    // Without a callback a failed send would end the process; a lost datagram is what UDP promises anyway.
-    if (reply !== undefined) socket.send(reply, peer.port, peer.address, () => undefined);
+    // Without a callback a failed send would end the process; a lost datagram is what UDP promises anyway. Port 0,
+    // which only a forger writes, would make `send` throw.
+    if (reply !== undefined && peer.port !== 0) socket.send(reply, peer.port, peer.address, () => undefined);
   };
   socket.on("message", (bytes, remote) => {
     const peer = { address: remote.address, port: remote.port, transport: "udp" } as const;

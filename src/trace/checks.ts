@@ -97,17 +97,30 @@ function atEdge({ flow, alternatives }: Visit, observations: Observations): Comp
   const looked = known
     .filter((node) => node !== "edge")
     .map((node) => ({ node, tracked: trackedAt(observations, node, flow) }));
+  const balanced = balancedAt(flow, nodes, observations);
   const seen = looked.find(({ tracked }) => tracked.kind === "entry");
   if (seen?.tracked.kind === "entry") {
-    return {
+    return merge(balanced, {
       ...nothing,
       checks: [check("node", nodes, seen.node, `conntrack ${seen.node}`)],
       records: [`conntrack ${seen.node}: ${trackedText(seen.tracked.entry)}`],
-    };
+    });
   }
   const unread = looked.flatMap(({ tracked }) => (tracked.kind === "missing" ? [tracked.why] : []));
-  if (unread.length > 0) return { ...nothing, missing: unread };
-  return { ...nothing, checks: [check("node", nodes, "no node has seen the connection", "conntrack")] };
+  if (unread.length > 0) return merge(balanced, { ...nothing, missing: unread });
+  const unseenByAll = check("node", nodes, "no node has seen the connection", "conntrack");
+  return merge(balanced, { ...nothing, checks: [unseenByAll] });
+}
+
+/** What the edge's own entry says: its mark is the node that the load balancer chose. */
+function balancedAt(flow: Flow, nodes: readonly string[], observations: Observations): Compared {
+  const tracked = trackedAt(observations, "edge", flow);
+  if (tracked.kind !== "entry" || tracked.entry.toNode === undefined) return nothing;
+  return {
+    ...nothing,
+    checks: [check("balanced to", nodes, tracked.entry.toNode, "conntrack edge")],
+    records: [`conntrack edge: ${trackedText(tracked.entry)}`],
+  };
 }
 
 function atProxy(

@@ -6,10 +6,13 @@ import {
   exampleIngress,
   rule,
   service,
+  vip,
 } from "../../test/support/snapshot.ts";
 import { client, healthy, predictExample, request, tracked, upstream } from "../../test/support/trace.ts";
 import { compare } from "./compare.ts";
 import { followEvidence } from "./evidence.ts";
+import { predict } from "./predict.ts";
+import { render } from "./render/render.ts";
 import type { Observations, Trace } from "./types.ts";
 import { exitStatusOf } from "./verdict.ts";
 
@@ -396,4 +399,41 @@ test("a masqueraded connection is followed by the port that the node gave it", (
   const strange = trace(masqueraded("192.0.2.1", true));
   assert.deepEqual(disagreements(strange), ["6-pod pod default/api-3: peer 192.0.2.1"]);
   assert.deepEqual(disagreements(trace(masqueraded("172.30.0.11", false))), []);
+});
+
+test("the load balancer's own mark must name a node that was predicted", () => {
+  const edge = (toNode: string): Observations => ({
+    ...healthy,
+    conntrack: [
+      ...healthy.conntrack,
+      { node: "edge", entries: [{ ...tracked(client, [vip, 443], [vip, 443]), toNode }] },
+    ],
+  });
+  assert.deepEqual(disagreements(traceOf(edge("node-a"))), []);
+  assert.deepEqual(disagreements(traceOf(edge("node-x"))), [
+    "1-load-balancer load balancer: balanced to node-x",
+  ]);
+});
+
+test("an endpoint that was not the next in turn is no disagreement: another connection came between", () => {
+  const snapshot = exampleSnapshot();
+  const slots = ["10.244.0.6", "10.244.1.5", "10.244.0.5"].map((address) => ({ address, port: 8080 }));
+  const traced = (next: number): Trace => {
+    const list = new Map([["default/api-service:80/TCP", { slots, next }]]);
+    const proxies = { turns: new Map([["node-a", list]]) };
+    const prediction = predict(snapshot, request, followEvidence(snapshot, healthy), { proxies });
+    return compare(prediction, healthy);
+  };
+  const turn = (trace: Trace) => trace.steps.find(({ stage }) => stage === 5)?.decision;
+  for (const [next, name, line] of [
+    [1, "default/api-3", /predicted next: default\/api-3$/m],
+    [0, "default/api-2", /predicted next: default\/api-2; another connection came between$/m],
+  ] as const) {
+    const trace = traced(next);
+    assert.deepEqual(
+      [turn(trace)?.next, turn(trace)?.chosen, trace.disagreements],
+      [name, "default/api-3", []],
+    );
+    assert.match(render(trace, "text"), line);
+  }
 });

@@ -1,5 +1,5 @@
 /** A prediction beside what was observed: the trace document. Observed must be among the predicted, always. */
-import type { ObjectRef, Step } from "#model";
+import { endpointText, type ObjectRef } from "#model";
 import type { Visit } from "#path";
 import { checksAt, type Compared } from "./checks.ts";
 import type { Prediction } from "./predict.ts";
@@ -70,7 +70,7 @@ function stepsOf(
         predicted,
         checks,
         missing,
-        records: [...records, ...(last ? ruleLines(visit, step, context.observations) : [])],
+        records: [...records, ...(last ? ruleLines(visit, context.observations) : [])],
         objects: decides ? visit.objects.map((object) => located(object, context.options)) : [],
       },
       ...(last && timing !== undefined ? { timing } : {}),
@@ -78,16 +78,12 @@ function stepsOf(
   });
 }
 
-/** Rules of the kernel that speak of this step's addresses. */
-function ruleLines(visit: Visit, step: Step, observations: Observations | undefined): readonly string[] {
-  if (visit.place.at !== "proxy") return [];
-  const { node } = visit.place;
-  const { address } = visit.flow.destination;
-  const read = observations?.rules?.find((rules) => rules.node === node);
-  if (read === undefined || address === undefined) return [];
-  const named = new Set([address, ...(step.decision?.candidates ?? []).flatMap((c) => c.address ?? [])]);
-  const word = (line: string): boolean => line.split(/[^0-9.]+/).some((part) => named.has(part));
-  return read.lines.filter(word).map((line) => `rules ${node}: ${line.trim()}`);
+/** The rules of the kernel that chose the endpoint. */
+function ruleLines({ place, flow }: Visit, observations: Observations | undefined): readonly string[] {
+  if (place.at !== "proxy") return [];
+  const to = endpointText(flow.destination);
+  const read = observations?.rules?.find((rules) => rules.node === place.node && rules.to === to);
+  return (read?.lines ?? []).map((line) => `rules ${place.node}: ${line.trim()}`);
 }
 
 function located(object: ObjectRef, { locate }: CompareOptions): ObjectRef & { readonly where?: string } {

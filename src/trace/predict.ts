@@ -11,7 +11,8 @@ export interface Prediction {
 }
 
 /**
- * Drives the request through the hops. `pick` chooses where a hop balances: the first alternative if not given, what was seen with `followEvidence`.
+ * Drives the request through the hops. `pick` chooses where a hop balances: the first alternative if not given, what was
+ * seen with `followEvidence`.
  * Throws InroadError `UnknownPlace` or `BadUrl`, exit status 2.
  */
 export function predict(
@@ -20,5 +21,6 @@ export function predict(
   pick: Pick = () => 0,
   options: PredictOptions = {},
 ): Prediction {
-  return { snapshot, request, route: drive(snapshot, startOf(snapshot, request, options), pick) };
+  const start = startOf(snapshot, request, options);
+  return { snapshot, request, route: drive(snapshot, start, pick, options.proxies) };
 }

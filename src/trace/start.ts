@@ -2,7 +2,7 @@
 import { InroadError } from "#lib/errors";
 import { inCidr, isIPv4, numberToIPv4, parseCidr } from "#lib/ip";
 import type { Flow, NodeModel, Place, PodModel, Snapshot } from "#model";
-import type { Here } from "#path";
+import type { Here, ProxyFacts } from "#path";
 import type { TraceRequest } from "./types.ts";
 
 export interface PredictOptions {
@@ -10,6 +10,7 @@ export interface PredictOptions {
   readonly internetAddress?: string;
   /** The client's port, once the connection exists. */
   readonly sourcePort?: number;
+  readonly proxies?: ProxyFacts;
 }
 
 /** Where the request begins. Throws InroadError `UnknownPlace` or `BadUrl`. */

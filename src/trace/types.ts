@@ -33,8 +33,12 @@ export interface Observations {
   }[];
   /** What the answering pod says of itself and of the request. */
   readonly pod?: PodAccount;
-  /** Rules as the kernel holds them, for `wide`: a node's name and lines of text. */
-  readonly rules?: readonly { readonly node: string; readonly lines: readonly string[] }[];
+  /** The rules by which a node's kernel chooses an endpoint for `to` (address and port), one per line; for `wide`. */
+  readonly rules?: readonly {
+    readonly node: string;
+    readonly to: string;
+    readonly lines: readonly string[];
+  }[];
 }
 
 export interface ClientRecord {
@@ -67,6 +71,8 @@ export interface TrackedConnection {
   readonly reply: Tuple;
   /** How the first packet left the node, from the connection's mark. */
   readonly leftBy?: "overlay" | "pod" | "underlay" | undefined;
+  /** At the edge: the node that the load balancer chose, from the connection's mark. */
+  readonly toNode?: string | undefined;
 }
 
 export interface Tuple {

@@ -124,3 +124,13 @@ test("every hop has a README, a door and an explanation", () => {
   );
   assert.deepEqual(missing, []);
 });
+
+test("node:http is used through #lib/http, which loads less", () => {
+  const wrong = imports.filter(
+    ({ file, specifier }) => specifier === "node:http" && !isTypeOnly(file, specifier),
+  );
+  assert.deepEqual(
+    wrong.map(({ file }) => file),
+    [],
+  );
+});

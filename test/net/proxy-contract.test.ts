@@ -216,7 +216,7 @@ function podNs(lab: Lab, name: string | undefined): NetNs {
 }
 
 /** Own rules go missing: all of them, or just the entry of a Service. */
-const sabotage: Readonly<Record<ProxyMode, Readonly<Record<string, (node: NetNs) => Promise<void>>>>> = {
+const sabotage: Readonly<Record<ProxyMode, Readonly<Record<string, (node: NetNs) => Promise<unknown>>>>> = {
   nftables: {
     "the whole table": (node) => nft(node, "delete table ip inroad-proxy\n"),
     "one element": (node) =>
@@ -317,6 +317,25 @@ for (const mode of ["nftables", "iptables"] as const) {
       await at.set(api(three));
       assertEveryWindow(await askMany(at.client, 9), 3);
     });
+
+    for (const count of [2, 6]) {
+      test(`when ${count} Services change their number at once, each goes on with the endpoint in turn`, async (t) => {
+        const addresses = Array.from({ length: count }, (_, i) => `10.96.0.${20 + i}`);
+        const services = (endpoints: readonly TestEndpoint[]) =>
+          addresses.map((clusterIP, i) => ({ name: `s${i}`, clusterIP, endpoints }));
+        const at = await lab(t, mode, services(three));
+        const asked = (n: number) =>
+          Promise.all(addresses.map((address) => askMany(at.client, n, () => [address, 80])));
+        const before = await asked(5);
+        await at.set(...services([...three, pod4]));
+        const after = await asked(4);
+        assert.deepEqual(
+          after.map(([first]) => first),
+          before.map((names) => names[2]),
+        );
+        for (const names of after) assertEveryWindow(names, 4);
+      });
+    }
 
     test("an endpoint that flaps does not starve the others", async (t) => {
       const at = await lab(t, mode, [api(three)]);

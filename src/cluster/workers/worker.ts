@@ -1,7 +1,8 @@
 /** What every component's Worker does first: enter its pod's namespace for good, then reach the API server. */
 import { parentPort, workerData } from "node:worker_threads";
 import { createClient, httpsTransport, type Client } from "#client";
-import { enterNetNs, type WorkerData } from "#kernel";
+import type { WorkerData } from "#kernel";
+import { enterNetNs } from "#kernel/netns";
 import { createLog, type Log } from "#lib/log";
 
 /** What the cluster gives a component at its start. */

@@ -1,6 +1,6 @@
 /** The load balancer at work: health checks, rules and routes in the edge's namespace. */
 import { getSysctl, ipBatch, nft, setSysctls, tcpConnect, type NetNs } from "#kernel";
-import { messageOf } from "#lib/errors";
+import { codeOf, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { SnapshotSource } from "#model";
 import { createHealthChecker } from "./health.ts";
@@ -26,7 +26,7 @@ export interface LoadBalancerOptions {
 }
 
 export interface LoadBalancer {
-  /** Fulfilled when the rules of the first snapshot are in the kernel. */
+  /** Fulfilled when the rules of the first snapshot are in the kernel; rejected with `MissingProgram`. */
   readonly ready: Promise<void>;
   /** What it does now: candidates with their health. */
   current(): LoadBalancerPlan;
@@ -52,6 +52,9 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   let waiting = false;
   let closed = false;
 
+  const { promise: ready, resolve: setReady, reject: setFailed } = Promise.withResolvers<void>();
+  ready.catch(() => undefined);
+
   const replan = async (): Promise<void> => {
     waiting = false;
     if (closed) return;
@@ -60,19 +63,21 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     checker.watch(next.targets);
     plan = next;
     await writer.write(next);
+    setReady();
   };
   const schedule = (): void => {
     if (waiting || closed) return;
     waiting = true;
     work = work.then(replan).catch((error: unknown) => {
+      // What is not installed will not be there at the next try.
+      if (codeOf(error) === "MissingProgram") setFailed(error);
       log.warn("load balancer not updated, trying again", { reason: messageOf(error) });
       setTimeout(schedule, RETRY_MS);
     });
   };
 
-  const ready = (source.synced ?? Promise.resolve()).then(replan);
-  ready.catch(() => schedule());
-  work = ready.catch(() => undefined);
+  work = source.synced ?? work;
+  schedule();
   const unsubscribe = source.subscribe(schedule);
   return {
     ready,
@@ -109,10 +114,22 @@ function createWriter(edge: NetNs, pool: string): Writer {
     const wanted = new Map(plan.nodes.map((node) => [node.name, node.address]));
     for (const [name, mark] of marks) {
       const address = wanted.get(name);
-      await ipBatch(edge, routeLines(mark, address, routes.get(name)));
+      try {
+        await ipBatch(edge, routeLines(mark, address, routes.get(name)));
+      } catch (error) {
+        await forget(mark);
+        routes.delete(name);
+        throw error;
+      }
       if (address === undefined) routes.delete(name);
       else routes.set(name, address);
     }
+  };
+
+  /** Nobody knows how far a failed batch came: whatever is there of a node goes, so that the next try can begin anew. */
+  const forget = async (mark: number): Promise<void> => {
+    for (const line of routeLines(mark, undefined, "unknown"))
+      await ipBatch(edge, [line]).catch(() => undefined);
   };
 
   return {

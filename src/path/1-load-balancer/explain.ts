@@ -1,4 +1,5 @@
 /** Why a request from outside reaches which node: the public DNS, then the load balancer. */
+import { readyOn } from "#model";
 import type { Candidate, Explanation, Flow, Outcome, Place, ServiceModel, Snapshot, Step } from "#model";
 import { formatRecord } from "#wire/dns";
 import { algorithmOf, barredReason, isBalanced } from "./plan.ts";
@@ -120,8 +121,7 @@ function eligibility(
 ): { eligible: boolean; reason: string } {
   if (barred !== undefined) return { eligible: false, reason: barred };
   if (service.externalTrafficPolicy === "Cluster") return { eligible: true, reason: "healthy" };
-  const local = service.ports.some((port) => port.endpoints.some((end) => end.ready && end.node === node));
-  return local
+  return readyOn(service, node).length > 0
     ? { eligible: true, reason: "has a ready endpoint" }
     : { eligible: false, reason: "no ready endpoint on this node, and externalTrafficPolicy is Local" };
 }

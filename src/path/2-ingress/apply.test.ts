@@ -224,6 +224,11 @@ describe("the ingress as it runs", () => {
     const post = await fetch(`http://127.0.0.1:${ingress.debug}/debug/records`, { method: "POST" });
     assert.equal(post.status, 405);
     assert.equal((await debug("/other")).status, 404);
+    assert.equal(
+      (await debug("//", {})).status,
+      400,
+      "what is no target is refused, and the server lives on",
+    );
   });
 
   test("the routes are shown without private keys, the counters in Prometheus' form", async () => {

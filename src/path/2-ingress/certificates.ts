@@ -21,12 +21,16 @@ export interface CertificateChoice {
   readonly reason: string;
 }
 
-/** By the server name of the client's hello; the Host field plays no part (networking/v1 IngressTLS). */
+/**
+ * By the server name of the client's hello; the Host field plays no part (networking/v1 IngressTLS). Without a name there
+ * is nothing to choose by: the server's own certificate serves.
+ */
 export function chooseCertificate(routes: IngressRoutes, serverName: string | undefined): CertificateChoice {
-  const named =
-    serverName === undefined || serverName === ""
-      ? "the client sent no server name"
-      : `server name ${serverName}`;
+  if (serverName === undefined || serverName === "") {
+    const reason = "the client sent no server name, so the default certificate serves";
+    return { certificate: undefined, reason };
+  }
+  const named = `server name ${serverName}`;
   const found = certificateFor(routes, serverName);
   if (found === undefined) {
     return {

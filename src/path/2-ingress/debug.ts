@@ -1,6 +1,7 @@
 /** The read-only debug endpoint: records, routes, counters, health. Off the data path, so plain `node:http`. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
+import { createServer } from "#lib/http";
 import type { IngressRoutes } from "#model";
 import { renderMetrics, type Metrics } from "./metrics.ts";
 import type { RecordRing } from "./records.ts";
@@ -28,7 +29,10 @@ export function createDebugServer(sources: DebugSources, token: string): Server 
 }
 
 function answer(sources: DebugSources, expected: Buffer, request: IncomingMessage): Answer {
-  const url = new URL(request.url ?? "/", "http://debug");
+  const target = request.url ?? "/";
+  // `//` and the like: whoever asks so gets an answer, not the end of this thread.
+  if (!URL.canParse(target, "http://debug")) return text(400, "the target is not valid");
+  const url = new URL(target, "http://debug");
   if (request.method !== "GET" && request.method !== "HEAD") return text(405, "read-only");
   if (url.pathname === "/healthz") return text(200, "ok");
   if (!authorized(request.headers.authorization, expected)) return text(401, "a bearer token is needed");

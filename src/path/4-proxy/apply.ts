@@ -60,7 +60,11 @@ export function startApplying(options: ApplyOptions): Applier {
   const kick = (): void => {
     if (abort.signal.aborted) return;
     waitingSince ??= performance.now();
-    working ??= work().finally(() => (working = undefined));
+    working ??= work().finally(() => {
+      working = undefined;
+      // What came between the last look and now.
+      if (isBehind()) kick();
+    });
   };
 
   const isBehind = (): boolean => done < wanted || mustSync;

@@ -1,5 +1,5 @@
 /** What a kind of rules must be able to do; `apply.ts` drives it, the contract suite holds every kind to it. */
-import type { CommandResult } from "#kernel";
+import type { CommandResult, NftOptions } from "#kernel";
 import type { ProxyPlan } from "./plan.ts";
 
 export interface RuleBackend {
@@ -22,7 +22,8 @@ export interface RuleBackend {
 
 /** The part of the kernel that rules are made with, in one node's namespace. */
 export interface RuleKernel {
-  nft(script: string): Promise<void>;
+  /** Carries out a script; returns what it printed. */
+  nft(script: string, options?: NftOptions): Promise<string>;
   iptablesRestore(text: string): Promise<void>;
   run(command: string, args: readonly string[], input?: string): Promise<CommandResult>;
 }

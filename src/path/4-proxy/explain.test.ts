@@ -60,6 +60,8 @@ test("who is chosen is said where only one can be, or where the kernel's order i
   const rotation = new Map([["default/api:http/TCP", { slots, next: 1 }]]);
   const told = explained({}, {}, { rotation });
   assert.equal(told.steps[0]?.decision?.chosen, "default/api-3");
+  assert.equal(told.steps[0]?.decision?.next, "default/api-3");
+  assert.match(told.steps[0]?.decision?.reason ?? "", /; next in turn is default\/api-3$/);
   assert.deepEqual(
     ways(told).map((way) => way.split(" ")[0]),
     ["default/api-3", "default/api-1", "default/api-2"],

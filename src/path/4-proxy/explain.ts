@@ -53,6 +53,23 @@ export function explain(
   return explainService({ ...context, at, ...found });
 }
 
+/**
+ * The list whose endpoints take turns for such a packet, as `Proxy.rotation` and `Proxy.rulesOf` call it; undefined where
+ * the rules of `place.node` send it to no list.
+ */
+export function listFor(snapshot: Snapshot, place: ProxyPlace, flow: Flow): string | undefined {
+  const { address, port } = flow.destination;
+  if (address === undefined) return undefined;
+  const plan = planProxy(snapshot, place.node);
+  const at = plan.addresses.get(addressKey({ address, protocol: flow.protocol, port }));
+  const target = at && targetFor(at, place);
+  return target?.kind === "list" ? target.list : undefined;
+}
+
+function targetFor(at: VirtualAddress, { from }: ProxyPlace): Target {
+  return from === "outside" ? at.target : (at.inside ?? at.target);
+}
+
 interface Context {
   readonly snapshot: Snapshot;
   readonly place: ProxyPlace;
@@ -111,8 +128,8 @@ function explainOther(context: Context): Explanation {
 
 function explainService(context: ServiceContext): Explanation {
   const { snapshot, place, flow, plan, at, service, port, options } = context;
+  const target = targetFor(at, place);
   const inside = at.inside !== undefined && place.from !== "outside";
-  const target: Target = inside && at.inside !== undefined ? at.inside : at.target;
   const traffic = at.kind === "ClusterIP" ? "internal" : inside ? "short-circuit" : "external";
   const choice = chooseEndpoints(port, service, { node: place.node, traffic });
   const candidates = choice.reasons.map((r): Candidate => ({
@@ -125,7 +142,8 @@ function explainService(context: ServiceContext): Explanation {
   const list = target.kind === "list" ? plan.lists.get(target.list) : undefined;
   const alternatives = list === undefined ? [] : inTurn(list, options).map((b) => alternativeOf(context, b));
   const known = list !== undefined && options.rotation?.has(list.key) === true;
-  const chosen = known || alternatives.length === 1 ? alternatives[0]?.name : undefined;
+  const next = known && alternatives.length > 1 ? alternatives[0]?.name : undefined;
+  const chosen = next ?? (alternatives.length === 1 ? alternatives[0]?.name : undefined);
   const step = stepOf(context, {
     action: target.kind === "list" ? "DNAT" : target.kind,
     to: chosen ?? (target.kind === "list" ? at.servicePort : endOf(flow)),
@@ -133,7 +151,8 @@ function explainService(context: ServiceContext): Explanation {
       algorithm: "round robin",
       candidates,
       ...(chosen === undefined ? {} : { chosen }),
-      reason: reasonOf(context, traffic, alternatives.length, known),
+      ...(next === undefined ? {} : { next }),
+      reason: reasonOf(context, traffic, alternatives.length, next),
     },
     evaluated: [{ what: addressKey(at), matched: true, why: `${at.kind} of ${at.servicePort}` }],
     rewrites: rewritesOf(context, alternatives),
@@ -191,7 +210,7 @@ function reasonOf(
   context: ServiceContext,
   traffic: EndpointQuery["traffic"],
   count: number,
-  known: boolean,
+  next: string | undefined,
 ): string {
   const { at, service, place } = context;
   const policy =
@@ -201,7 +220,11 @@ function reasonOf(
         ? `internalTrafficPolicy ${service.internalTrafficPolicy}`
         : `externalTrafficPolicy ${service.externalTrafficPolicy}`;
   const turn =
-    count < 2 ? "" : known ? "; next in turn" : "; whose turn it is only the kernel of the node knows";
+    count < 2
+      ? ""
+      : next === undefined
+        ? "; whose turn it is only the kernel of the node knows"
+        : `; next in turn is ${next}`;
   return `${count} usable endpoint${count === 1 ? "" : "s"} of ${at.servicePort} on ${place.node}, ${policy}${turn}`;
 }
 

@@ -2,8 +2,8 @@
  * What load balancers ask a node: `/healthz` on port 10256 (KEP-3836), and one port per Service with
  * externalTrafficPolicy Local that tells whether the node has ready endpoints of it (KEP-1669).
  */
-import { createServer } from "node:http";
 import type { Server, ServerResponse } from "node:http";
+import { createServer } from "#lib/http";
 import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { HealthCheck, ProxyPlan } from "./plan.ts";

@@ -13,8 +13,9 @@ import { iptablesBackend } from "./iptables/backend.ts";
 import { nftablesBackend } from "./nftables/backend.ts";
 import type { Rotation } from "./rotation.ts";
 
-export { explain } from "./explain.ts";
+export { explain, listFor } from "./explain.ts";
 export { chosenEndpoint } from "./observe.ts";
+export type { Rotation } from "./rotation.ts";
 
 export type ProxyMode = "nftables" | "iptables";
 
@@ -88,7 +89,7 @@ export function startProxy(options: ProxyOptions): Proxy {
 
 function ruleKernel(netns: NetNs | undefined): RuleKernel {
   return {
-    nft: (script) => nft(netns, script),
+    nft: (script, options) => nft(netns, script, options),
     iptablesRestore: (text) => iptablesRestore(netns, text),
     run: (command, args, input) => run(netns, command, args, input),
   };

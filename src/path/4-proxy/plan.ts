@@ -3,7 +3,7 @@
  * model (`chooseEndpoints`); here it is decided which address leads to which list, and whose source is rewritten
  * (semantics of kube-proxy: "Virtual IPs and Service Proxies" in the Kubernetes documentation, KEP-3866).
  */
-import { chooseEndpoints } from "#model";
+import { chooseEndpoints, readyOn } from "#model";
 import type { Endpoint, EndpointQuery, Protocol, ServiceModel, ServicePort, Snapshot } from "#model";
 import { firstSlots, nextSlots } from "./rotation.ts";
 import type { Backend, Rotation } from "./rotation.ts";
@@ -175,6 +175,6 @@ function backendOf({ address, port }: Endpoint): Backend {
 function healthCheckOf(service: ServiceModel, node: string): readonly HealthCheck[] {
   const { namespace, name, healthCheckNodePort: port } = service;
   if (port === undefined || service.externalTrafficPolicy !== "Local") return [];
-  const local = service.ports.flatMap((p) => p.endpoints).filter((e) => e.ready && e.node === node);
-  return [{ namespace, name, port, localEndpoints: new Set(local.map((e) => e.address)).size }];
+  const addresses = new Set(readyOn(service, node).map((endpoint) => endpoint.address));
+  return [{ namespace, name, port, localEndpoints: addresses.size }];
 }

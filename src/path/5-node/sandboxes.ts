@@ -36,8 +36,8 @@ export function createSandboxes(node: NodeIdentity, ns: NetNs, settings: NodeNet
   const finished = new Map<string, Sandbox>();
 
   const build = async (pod: PodIdentity): Promise<Sandbox & { remove: readonly string[] }> => {
-    const podNs = createNetNs(`pod ${pod.namespace}/${pod.name}`);
     const address = pool.take();
+    const podNs = newNs(pod, () => pool.release(address));
     const plan = planPod(podLink(pod, address), podMtu(settings), podNs.path);
     try {
       setSysctls(podNs, podSysctls);
@@ -68,11 +68,24 @@ export function createSandboxes(node: NodeIdentity, ns: NetNs, settings: NodeNet
       sandboxes.delete(pod.uid);
       finished.delete(pod.uid);
       const { ns: podNs, address, remove } = await made;
-      await nodeBatch.run(remove, []);
-      pool.release(address);
-      closeNetNs(podNs);
+      try {
+        await nodeBatch.run(remove, []);
+      } finally {
+        // A link that could not be deleted goes with the namespace that its other end is in.
+        pool.release(address);
+        closeNetNs(podNs);
+      }
     },
   };
+}
+
+function newNs({ namespace, name }: PodIdentity, onFailure: () => void): NetNs {
+  try {
+    return createNetNs(`pod ${namespace}/${name}`);
+  } catch (error) {
+    onFailure();
+    throw error;
+  }
 }
 
 /** Sets what the kernel has of `optionalSysctls`. */

@@ -2,7 +2,7 @@
 import { createEventRecorder, createInformer, systemClock } from "#client";
 import type { Client, Clock } from "#client";
 import type { NetNs } from "#kernel";
-import type { KubeObject, Resource } from "#kube";
+import { componentOf, type KubeObject, type Resource } from "#kube";
 import { codeOf, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { SnapshotSource } from "#model";
@@ -16,7 +16,7 @@ import { findMapping } from "./mapping.ts";
 import type { CommandMapping } from "./mapping.ts";
 import { leaseObject, nodeObject, nodeStatus } from "./node-object.ts";
 import type { AgentNode } from "./node-object.ts";
-import { componentOf, podId } from "./pod-object.ts";
+import { asPod, podId, specOf } from "./pod-object.ts";
 import type { PodId } from "./pod-object.ts";
 import { startPod } from "./pod.ts";
 import type { PodContext, PodLife, Sandboxes } from "./pod.ts";
@@ -50,7 +50,7 @@ export interface NodeAgentOptions {
   readonly node: AgentNode;
   readonly ns: NetNs;
   readonly sandboxes: Sandboxes;
-  /** By the value of the label `inroad.dev/component`; runs in the first container of such pods. */
+  /** By what `componentOf` says of a pod; runs in the first container of such pods. */
   readonly components: Readonly<Record<string, Component>>;
   readonly commands: readonly CommandMapping[];
   /** A folder of the cluster, writable, for resolver settings of mapped commands. */
@@ -101,6 +101,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
         if (life !== undefined) drop(life);
       } else if (life !== undefined) {
         life.update(object);
+        if (isLost(object) && nodeIsReady()) life.republish();
       } else if (isRunnable(object)) {
         for (const old of lives.values())
           if (old.id.namespace === namespace && old.id.name === name) drop(old);
@@ -108,8 +109,14 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       }
     });
 
+  const nodeIsReady = (): boolean => source.current().nodes.get(node.name)?.ready === true;
+  let wasReady = false;
   const unsubscribe = source.subscribe(() => {
     for (const life of lives.values()) life.refreshPorts();
+    const isReady = nodeIsReady();
+    // Whoever gave the node up for lost has marked its pods; they were there all the time.
+    if (isReady && !wasReady) for (const life of lives.values()) life.republish();
+    wasReady = isReady;
   });
   const ready = (async () => {
     await untilDone(() => register(client, node, clock), log, ending.signal);
@@ -134,10 +141,14 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
 
 /** A pod that already ran to its end is not started again. */
 function isRunnable(object: KubeObject): boolean {
-  const status = object["status"];
-  const phase: unknown =
-    typeof status === "object" && status !== null ? Reflect.get(status, "phase") : undefined;
+  const phase = asPod(object).status?.phase;
   return phase !== "Succeeded" && phase !== "Failed";
+}
+
+/** Marked by the node lifecycle controller, because nothing was heard of the node. */
+function isLost(object: KubeObject): boolean {
+  const conditions = asPod(object).status?.conditions ?? [];
+  return conditions.some(({ type, reason }) => type === "Ready" && reason === "NodeNotReady");
 }
 
 function podContext(options: NodeAgentOptions, clock: Clock, onEvent: PodContext["onEvent"]): PodContext {
@@ -175,16 +186,8 @@ function chooseRunner(options: NodeAgentOptions, pod: KubeObject, container: Con
   const mapping = findMapping(options.commands, pod, container);
   if (mapping !== undefined) return commandRunner(mapping, commandSettings(options));
   const component = options.components[componentOf(pod) ?? ""];
-  const isFirst = firstContainer(pod) === container.name;
+  const isFirst = specOf(pod).containers[0]?.name === container.name;
   return component !== undefined && isFirst ? componentRunner(component) : standInRunner;
-}
-
-function firstContainer(pod: KubeObject): string | undefined {
-  const spec = pod["spec"];
-  const containers: unknown =
-    typeof spec === "object" && spec !== null ? Reflect.get(spec, "containers") : undefined;
-  const [first] = Array.isArray(containers) ? (containers as Container[]) : [];
-  return first?.name;
 }
 
 function commandSettings({

@@ -1,6 +1,7 @@
 /** One attempt of a probe or hook over the network, dialled from the node as a kubelet does. */
-import { request as httpRequest } from "node:http";
+import type { Socket } from "node:net";
 import { connect as tlsConnect } from "node:tls";
+import { request as httpRequest } from "#lib/http";
 import { messageOf } from "#lib/errors";
 import { tcpConnect } from "#kernel";
 import type { NetNs } from "#kernel";
@@ -63,9 +64,11 @@ function getHttp(
   const secure = action.scheme === "HTTPS";
   const address = action.host || target.address;
   const { promise, resolve, reject } = Promise.withResolvers<CheckResult>();
-  const socket = tcpConnect(target.from, address, port);
-  socket.on("error", reject);
-  const stream = secure ? tlsConnect({ socket, rejectUnauthorized: false }) : socket;
+  let socket: Socket | undefined;
+  const dial = (): Socket => {
+    socket = tcpConnect(target.from, address, port).on("error", reject);
+    return secure ? tlsConnect({ socket, rejectUnauthorized: false }).on("error", reject) : socket;
+  };
   const path = action.path === undefined || action.path === "" ? "/" : action.path;
   const headers: Record<string, string> = {
     host: `${address}:${port}`,
@@ -73,10 +76,11 @@ function getHttp(
     accept: "*/*",
   };
   for (const { name, value } of action.httpHeaders ?? []) headers[name.toLowerCase()] = value;
+  // Throws for headers and paths that HTTP cannot carry, before anything is dialled.
   const request = httpRequest({
     path: path.startsWith("/") ? path : `/${path}`,
     headers: { ...headers, connection: "close" },
-    createConnection: () => stream,
+    createConnection: dial,
   });
   request.on("response", (response) => {
     const status = response.statusCode ?? 0;
@@ -84,7 +88,7 @@ function getHttp(
       ok: status >= 200 && status < 400,
       message: `HTTP probe ${status < 400 ? "succeeded" : "failed"} with statuscode: ${status}`,
     });
-    socket.destroy();
+    socket?.destroy();
   });
   request.on("error", reject);
   const timer = setTimeout(
@@ -99,6 +103,6 @@ function getHttp(
   request.end();
   return promise.finally(() => {
     clearTimeout(timer);
-    socket.destroy();
+    socket?.destroy();
   });
 }

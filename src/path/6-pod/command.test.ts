@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { PodSpec } from "kubernetes-types/core/v1.js";
-import { resolverText } from "./command.ts";
+import { resolverText, splitEnvironment } from "./command.ts";
 
 const dns = { address: "10.96.0.10", domain: "cluster.local" };
 const cluster =
@@ -36,3 +36,22 @@ for (const [what, spec, text] of cases) {
     assert.equal(resolverText({ pod }, dns), text);
   });
 }
+
+test("a pod's variables that a privileged program would obey are set after privileges are dropped", () => {
+  const dangerous = {
+    LD_PRELOAD: "/tmp/x.so",
+    PATH: "/tmp/bin",
+    GLIBC_TUNABLES: "a=b",
+    BASH_ENV: "/tmp/x",
+    LC_ALL: "C",
+  };
+  const harmless = { LEVEL: "high", MY_PATH: "/a", "my.name": "x", ENVIRONMENT: "test" };
+  const { early, late } = splitEnvironment({ ...harmless, ...dangerous });
+  assert.deepEqual(early, harmless);
+  assert.match(late[0] ?? "", /\/env$/);
+  assert.deepEqual(
+    late.slice(1),
+    Object.entries(dangerous).map(([name, value]) => `${name}=${value}`),
+  );
+  assert.deepEqual(splitEnvironment(harmless).late, []);
+});

@@ -1,5 +1,5 @@
 /** A container that runs a local command, as its user asked for in inroad.yaml: a process in the pod's namespace. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants, cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "#lib/errors";
@@ -12,6 +12,9 @@ import type { ContainerEnd, ContainerPlace, Runner, RunningContainer } from "./r
 
 /** `nobody`, the user of mapped commands where the cluster runs as real root. */
 const NOBODY = 65534;
+
+/** How long the output of a process may come after its end, milliseconds. */
+const LAST_WORDS_MS = 500;
 
 /** What a mapped command needs of the cluster. */
 export interface CommandSettings {
@@ -46,12 +49,13 @@ async function startCommand(
   const all = { ...variables, ...mapping.env };
   const args = (mapping.args ?? []).map((text) => expand(text, all));
   const program = findProgram(mapping.command, { cwd: mapping.cwd });
+  const { early, late } = splitEnvironment({ HOME: "/", HOSTNAME: podId(place.pod).name, ...all });
   const resolver = writeResolver(settings, place);
-  const child = spawnIn(place.ns, "unshare", sandboxed(resolver, [program, ...args]), {
+  const child = spawnIn(place.ns, "unshare", sandboxed(resolver, [...late, program, ...args]), {
     cwd: mapping.cwd ?? "/",
     // A session of its own: signals go to the whole group, and none of ours reaches it.
     detached: true,
-    env: { PATH: process.env["PATH"], HOME: "/", LANG: "C.UTF-8", HOSTNAME: podId(place.pod).name, ...all },
+    env: { PATH: process.env["PATH"], LANG: "C.UTF-8", ...early },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const { promise: ended, resolve: end } = Promise.withResolvers<ContainerEnd>();
@@ -61,9 +65,36 @@ async function startCommand(
   child.on("exit", (code, signal) => {
     const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
     signalGroup(child.pid, "SIGKILL");
-    end({ exitCode, reason: exitCode === 0 ? "Completed" : "Error" });
+    if (resolver !== undefined) rmSync(resolver, { recursive: true, force: true });
+    const finish = (): void => {
+      clearTimeout(timer);
+      end({ exitCode, reason: exitCode === 0 ? "Completed" : "Error" });
+    };
+    // Its last words may still be in the pipe; somebody who left its group may hold that open for ever.
+    const timer = setTimeout(finish, LAST_WORDS_MS);
+    child.once("close", finish);
   });
   return { ended, ready: () => undefined, signal: (name) => signalGroup(child.pid, name) };
+}
+
+/** What the loader, the shell and the tools that prepare the sandbox obey; they still have privileges. */
+const obeyedEarly =
+  /^(?:LD_|GLIBC_|MALLOC_|LIBMOUNT_|BASH|(?:PATH|LANG|LANGUAGE|LOCPATH|NLSPATH|GCONV_PATH|POSIXLY_CORRECT|ENV|IFS|PS4|SHELLOPTS)$|LC_)/;
+
+/**
+ * Variables that may be set from the start, and a command that sets the others once privileges are dropped: a manifest
+ * must not choose which `unshare` is run, nor what is loaded into it.
+ */
+export function splitEnvironment(variables: Readonly<Record<string, string>>): {
+  readonly early: Readonly<Record<string, string>>;
+  readonly late: readonly string[];
+} {
+  const all = Object.entries(variables);
+  const late = all.filter(([name]) => obeyedEarly.test(name)).map(([name, value]) => `${name}=${value}`);
+  return {
+    early: Object.fromEntries(all.filter(([name]) => !obeyedEarly.test(name))),
+    late: late.length === 0 ? [] : [findProgram("env"), ...late],
+  };
 }
 
 /** To the process and all it started, unless they left its group. */
@@ -130,11 +161,11 @@ export function resolverText(
   ].join("\n");
 }
 
-/** Writes the pod's resolv.conf and nsswitch.conf; returns their folder. */
+/** Writes resolv.conf and nsswitch.conf for one life of a container; returns their folder. */
 function writeResolver(settings: CommandSettings, place: ContainerPlace): string | undefined {
   const text = resolverText(place, settings.dns);
   if (text === undefined) return undefined;
-  const folder = join(settings.stateDir, "pods", podId(place.pod).uid);
+  const folder = join(settings.stateDir, "pods", `${podId(place.pod).uid}-${place.container.name}`);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   writeFileSync(join(folder, "resolv.conf"), text);
   writeFileSync(join(folder, "nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files dns\n");

@@ -154,8 +154,10 @@ export function createContainer(options: ContainerOptions): ContainerLife {
 
   const over = (end: ContainerEnd, startedAt: string): void => {
     closeProbes();
+    cancelTimer?.();
     running = undefined;
     started = false;
+    output?.end();
     const ended: Ended = { ...end, startedAt, finishedAt: now() };
     const again = options.restart === "Always" || (options.restart === "OnFailure" && end.exitCode !== 0);
     if (stopping !== undefined || !again) {

@@ -1,7 +1,7 @@
 /** The node agent's read-only endpoint: pods, logs, and the kernel's evidence, for holders of the token. */
 import { timingSafeEqual } from "node:crypto";
-import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "#lib/http";
 import { conntrack, routeGet, tcpListener } from "#kernel";
 import type { NetNs } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
@@ -12,6 +12,9 @@ import { agentPort } from "./node-object.ts";
 import type { AgentNode } from "./node-object.ts";
 import { specOf } from "./pod-object.ts";
 import type { PodLife } from "./pod.ts";
+
+/** Bytes of a followed log that may wait for their reader. */
+const LARGEST_BACKLOG = 4 * 1024 * 1024;
 
 interface DebugOptions {
   readonly node: AgentNode;
@@ -29,6 +32,7 @@ export function startDebugServer(options: DebugOptions): { close(): void } {
       send(response, code === "Unreachable" ? 404 : 500, { error: messageOf(error), code });
     });
   });
+  server.on("error", (error) => options.log.warn("debug endpoint", { reason: messageOf(error) }));
   server.listen({ fd: tcpListener(options.ns, options.node.address, agentPort) });
   return {
     close() {
@@ -131,7 +135,14 @@ function serveLog(
 }
 
 function followLog(log: ContainerLog, wishes: LogOptions, response: ServerResponse): void {
-  const stop = log.follow((line) => response.write(formatLine(line, wishes)));
+  const stop = log.follow(
+    (line) => {
+      // A reader that does not keep up is cut off: its backlog would be kept here.
+      if (response.writableLength > LARGEST_BACKLOG) response.destroy();
+      else response.write(formatLine(line, wishes));
+    },
+    () => response.end(),
+  );
   response.on("close", stop);
 }
 

@@ -1,4 +1,5 @@
 /** What happens to a flow that reached a pod's network namespace. Pure. */
+import { selects } from "#model";
 import type { Explanation, Flow, Outcome, Place, PodModel, ServicePort, Snapshot, Step } from "#model";
 
 type PodPlace = Extract<Place, { at: "pod" }>;
@@ -86,14 +87,6 @@ function aimsAt({ targetPort, protocol }: ServicePort, flow: Flow): boolean {
 function isComponentPort(pod: PodModel, { protocol, destination }: Flow): boolean {
   const ports = componentPorts[pod.component ?? ""] ?? [];
   return ports.some((one) => one.port === destination.port && one.protocol === protocol);
-}
-
-function selects(
-  selector: Readonly<Record<string, string>>,
-  labels: Readonly<Record<string, string>>,
-): boolean {
-  const pairs = Object.entries(selector);
-  return pairs.length > 0 && pairs.every(([key, value]) => labels[key] === value);
 }
 
 function noListener(pod: PodModel): string {

@@ -56,3 +56,24 @@ const cases: readonly [what: string, options: Parameters<typeof selectLog>[1], t
 for (const [what, options, text] of cases) {
   test(`asked for ${what}`, () => assert.equal(selectLog(lines, options, now), text));
 }
+
+test("followers hear every later line and the end; the last line may lack its newline", () => {
+  const log = createContainerLog();
+  log.line("before");
+  const heard: string[] = [];
+  log.follow(
+    ({ text }) => heard.push(text),
+    () => heard.push("END"),
+  );
+  const stop = log.follow(({ text }) => heard.push(`stopped ${text}`));
+  stop();
+  log.write("one\nlast words");
+  log.end();
+  assert.deepEqual(heard, ["one", "last words", "END"]);
+  assert.deepEqual(texts(log), ["before", "one", "last words"]);
+  log.follow(
+    () => undefined,
+    () => heard.push("late END"),
+  );
+  assert.equal(heard.at(-1), "late END");
+});

@@ -11,8 +11,10 @@ export interface ContainerLog {
   /** Adds one whole line. */
   line(text: string): void;
   lines(): readonly LogLine[];
-  /** Calls back for every later line; returns a function that ends it. */
-  follow(listener: (line: LogLine) => void): () => void;
+  /** Calls back for every later line, and once when there will be no more; returns a function that ends it. */
+  follow(listener: (line: LogLine) => void, onEnd?: () => void): () => void;
+  /** The container has ended: what it wrote without a newline is its last line. */
+  end(): void;
 }
 
 /** A line longer than this is cut into several, as container runtimes do. */
@@ -21,16 +23,17 @@ const LONGEST_LINE = 16 * 1024;
 /** Keeps the newest lines, together at most `limit` characters. */
 export function createContainerLog(limit = 1024 * 1024, now: () => Date = () => new Date()): ContainerLog {
   const lines: LogLine[] = [];
-  const listeners = new Set<(line: LogLine) => void>();
+  const followers = new Set<{ readonly listener: (line: LogLine) => void; readonly onEnd: () => void }>();
   let size = 0;
   let rest = "";
+  let ended = false;
 
   const add = (text: string): void => {
     const entry = { time: now().toISOString(), text };
     lines.push(entry);
     size += text.length + 1;
     while (size > limit && lines.length > 1) size -= (lines.shift()?.text.length ?? 0) + 1;
-    for (const listener of listeners) listener(entry);
+    for (const { listener } of followers) listener(entry);
   };
 
   return {
@@ -45,9 +48,18 @@ export function createContainerLog(limit = 1024 * 1024, now: () => Date = () => 
     },
     line: add,
     lines: () => lines,
-    follow(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+    follow(listener, onEnd = () => undefined) {
+      const follower = { listener, onEnd };
+      if (ended) onEnd();
+      else followers.add(follower);
+      return () => followers.delete(follower);
+    },
+    end() {
+      if (rest !== "") add(rest);
+      rest = "";
+      ended = true;
+      for (const { onEnd } of followers) onEnd();
+      followers.clear();
     },
   };
 }

@@ -30,10 +30,6 @@ export function longRunning(spec: PodSpec): Container[] {
   return [...(spec.initContainers ?? []).filter(isSidecar), ...spec.containers];
 }
 
-export function componentOf(object: KubeObject): string | undefined {
-  return object.metadata?.labels?.["inroad.dev/component"];
-}
-
 export interface Port {
   readonly port: number;
   readonly protocol: "TCP" | "UDP";

@@ -42,6 +42,8 @@ export interface PodLife {
   readonly id: PodId;
   /** A newer version of the object. */
   update(object: KubeObject): void;
+  /** Stores the status once more, whatever was stored last: somebody else has changed it. */
+  republish(): void;
   /** Services changed: stand-ins may have to listen elsewhere. */
   refreshPorts(): void;
   /** Ends it at once, without touching the object (it is gone, or the cluster goes down). */
@@ -204,6 +206,7 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
       checkDeletion();
       publisher.touch();
     },
+    republish: () => publisher.again(),
     refreshPorts() {
       if (lives.length === 0) return;
       const plan = ports();
@@ -240,6 +243,8 @@ function waitingView(container: Container, runner: Runner["kind"]): ContainerVie
 
 interface Publisher {
   readonly touch: () => void;
+  /** Writes also what was written before. */
+  again(): void;
   /** Resolves when the newest status is stored. */
   flush(): Promise<void>;
   close(): void;
@@ -247,7 +252,7 @@ interface Publisher {
 
 /** Writes the status when it differs from what was written last; one write at a time. */
 function createPublisher(context: PodContext, id: PodId, status: () => PodStatus): Publisher {
-  const now = { written: "", closed: false, dirty: false };
+  const now = { written: "", closed: false, dirty: false, again: false };
   let work = Promise.resolve();
   let idle = true;
 
@@ -255,26 +260,32 @@ function createPublisher(context: PodContext, id: PodId, status: () => PodStatus
     // Everything that changes in one turn becomes one write.
     await new Promise((resolve) => setImmediate(resolve));
     while (now.dirty && !now.closed) {
-      now.dirty = false;
+      const { again } = now;
+      now.dirty = now.again = false;
       const next = status();
       const text = fingerprint(next);
-      if (text === now.written) continue;
+      if (text === now.written && !again) continue;
       const stored = await retrying(
         () => context.writeStatus(id, next),
         context,
         () => now.closed || now.dirty,
       );
-      if (stored) now.written = text;
+      now.written = stored ? text : "";
     }
     idle = true;
   };
 
+  const touch = (): void => {
+    now.dirty = true;
+    if (!idle || now.closed) return;
+    idle = false;
+    work = write();
+  };
   return {
-    touch() {
-      now.dirty = true;
-      if (!idle || now.closed) return;
-      idle = false;
-      work = write();
+    touch,
+    again() {
+      now.again = true;
+      touch();
     },
     flush: () => work,
     close: () => (now.closed = true),

@@ -1,5 +1,5 @@
 /** Which ports the stand-ins of a pod listen on. Pure. */
-import type { Snapshot } from "#model";
+import { selects, type Snapshot } from "#model";
 import type { Container, PodSpec, Probe } from "kubernetes-types/core/v1.js";
 import { longRunning } from "./pod-object.ts";
 import type { Port } from "./pod-object.ts";
@@ -16,15 +16,6 @@ export function targetPorts(
         typeof targetPort === "number" && protocol !== "SCTP" ? [{ port: targetPort, protocol }] : [],
       ),
     );
-}
-
-/** An empty selector selects nothing: such a Service has its endpoints from somebody else. */
-function selects(
-  selector: Readonly<Record<string, string>>,
-  labels: Readonly<Record<string, string>>,
-): boolean {
-  const pairs = Object.entries(selector);
-  return pairs.length > 0 && pairs.every(([key, value]) => labels[key] === value);
 }
 
 /**

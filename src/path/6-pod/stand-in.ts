@@ -4,10 +4,10 @@
  * pods' namespaces.
  */
 import dgram from "node:dgram";
-import { createServer as createHttpServer } from "node:http";
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import type { Server as TcpServer, Socket } from "node:net";
+import { createServer as createHttpServer } from "#lib/http";
 import { messageOf } from "#lib/errors";
 import { tcpListener, udpSocket } from "#kernel";
 import { behaviourAnnotation, behaviourFor, changeBehaviour, goodBehaviour } from "./behaviour.ts";
@@ -36,7 +36,12 @@ function startStandIn(place: ContainerPlace): RunningContainer {
   let leaving = false;
   let timer: NodeJS.Timeout | undefined;
 
-  const http = createHttpServer((request, response) => void answer(request, response));
+  const http = createHttpServer((request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      place.log.error("stand-in failed", { reason: messageOf(error) });
+      response.destroy();
+    });
+  });
   http.on("clientError", (_error, socket) => socket.destroy());
 
   const finish = (code: number): void => {
@@ -75,6 +80,9 @@ function startStandIn(place: ContainerPlace): RunningContainer {
     const { pathname, search } = new URL(path, "http://stand-in");
     if (pathname === `${CONTROL}exit`) {
       const code = Number(new URLSearchParams(search).get("code") ?? 1);
+      if (!Number.isInteger(code) || code < 0 || code > 255) {
+        return reply(response, 400, { problem: "an exit code is a number from 0 to 255", path });
+      }
       response.on("close", () => finish(code));
       return reply(response, 202, { exiting: code });
     }
@@ -139,12 +147,15 @@ function listenTcp(place: ContainerPlace, port: number, http: HttpServer, socket
     socket.on("close", () => sockets.delete(socket));
     http.emit("connection", socket);
   });
+  server.on("error", (error) => place.log.warn("stand-in TCP", { reason: messageOf(error) }));
   return server.listen({ fd: tcpListener(place.ns, listenAddress(place), port) });
 }
 
 function echoUdp(place: ContainerPlace, port: number): dgram.Socket {
   const socket = dgram.createSocket("udp4");
   socket.on("message", (datagram, peer) => {
+    // Port 0 cannot be answered.
+    if (peer.port === 0) return;
     const text = {
       ...identity(place, port),
       protocol: "UDP",

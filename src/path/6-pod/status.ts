@@ -14,8 +14,6 @@ export interface PodView {
   readonly init: readonly InitView[];
   /** Sidecars and ordinary containers. */
   readonly containers: readonly ContainerView[];
-  /** Why the pod cannot start at all: its sandbox could not be made. */
-  readonly problem?: string;
 }
 
 /** An init container that is not a sidecar. A stand-in for one counts as completed. */

@@ -30,7 +30,7 @@ export function labelled(label: string, text: string): string {
 
 export function decisionLines({ decision }: TraceStep, { paint }: Context): readonly string[] {
   if (decision === undefined) return [];
-  const { candidates, chosen, reason } = decision;
+  const { candidates, chosen, next, reason } = decision;
   const rows = candidates.map(({ name, address, port, eligible, reason: why }) => ({
     mark: name === chosen ? paint.good("●") : eligible ? "○" : paint.dim("×"),
     name,
@@ -42,7 +42,12 @@ export function decisionLines({ decision }: TraceStep, { paint }: Context): read
   const list = rows.map(({ mark, name, end, why }) =>
     labelled("", `${mark} ${name.padEnd(names)}  ${end.padEnd(ends)}  ${paint.dim(why)}`).trimEnd(),
   );
-  return [...(candidates.length < 2 ? [] : list), labelled("because", reason)];
+  const turn = next === chosen ? "" : "; another connection came between";
+  return [
+    ...(candidates.length < 2 ? [] : list),
+    labelled("because", reason),
+    ...(next === undefined ? [] : [labelled("turn", `predicted next: ${next}${turn}`)]),
+  ];
 }
 
 export function evaluatedLines({ evaluated }: TraceStep, { paint, wide }: Context): readonly string[] {

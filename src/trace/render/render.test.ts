@@ -79,7 +79,8 @@ test("an unknown end says why and where it would have been", () => {
 test("wide adds rules, records and all that was considered", () => {
   const rules = {
     rules: [
-      { node: "node-a", lines: ["  ip daddr 10.96.1.1 tcp dport 80 goto svc", "ip daddr 10.96.1.10 drop"] },
+      { node: "node-a", to: "10.96.1.1:80", lines: ["  ip daddr 10.96.1.1 tcp dport 80 goto svc"] },
+      { node: "node-a", to: "10.96.1.10:80", lines: ["ip daddr 10.96.1.10 drop"] },
     ],
   };
   const trace = traceOf({ ...healthy, ...rules });

@@ -1,5 +1,5 @@
 /** Answers that the engine gives itself: short, plain, and saying why, without names or addresses of the inside. */
-import { STATUS_CODES } from "node:http";
+import { STATUS_CODES } from "#lib/http";
 import { connectionField } from "./forward-response.ts";
 
 export interface OwnAnswer {

@@ -2,7 +2,6 @@
  * One request and its answer: a state machine that takes bytes and events and writes to pipes. It routes the request,
  * resolves the Service, opens one new connection to it, and streams both bodies with back-pressure.
  */
-import { codeOf, messageOf } from "#lib/errors";
 import { createBodyReader, type BodyReader } from "#wire/http1-body";
 import { chunkStart, lastChunk } from "#wire/http1-chunked";
 import { responseFraming } from "#wire/http1-framing";
@@ -10,13 +9,12 @@ import type { Refusal } from "#wire/http1-head";
 import type { RequestHead } from "#wire/http1-request";
 import { createResponseReader, type ResponseHead } from "#wire/http1-response";
 import { countRequest } from "../metrics.ts";
-import { upstreamPort, type Forward } from "../plan.ts";
 import type { RequestRecord } from "../records.ts";
 import { ownAnswer } from "./answers.ts";
-import type { EngineContext, Peer, Pipe, UpstreamEvents, UpstreamPipe } from "./context.ts";
+import { Connecting, type ConnectFailure, type ConnectHost } from "./connect.ts";
+import type { EngineContext, Peer, Pipe, UpstreamPipe } from "./context.ts";
 import { asksForWebSocket, forwardedRequestHead, keptRequestId } from "./forward-request.ts";
 import { deliver, interimHead, switchesToWebSocket, switchingHead } from "./forward-response.ts";
-import type { Resolution } from "./resolve-cache.ts";
 
 /** The client connection that an exchange runs on. */
 export interface ExchangeHost {
@@ -29,12 +27,12 @@ export interface ExchangeHost {
   done(result: "keep" | "close" | "broken"): void;
 }
 
-type Phase = "resolving" | "connecting" | "waiting" | "answering" | "discarding" | "tunnel" | "over";
+type Phase = "connecting" | "waiting" | "answering" | "discarding" | "tunnel" | "over";
 
 /** A request body up to this length is read to its end after an answer of our own, so that the connection can be kept. */
 const discardedBytes = 65_536;
 
-export class Exchange implements UpstreamEvents {
+export class Exchange implements ConnectHost {
   readonly record: RequestRecord;
   readonly #context: EngineContext;
   readonly #head: RequestHead;
@@ -43,10 +41,8 @@ export class Exchange implements UpstreamEvents {
   readonly #requestBody: BodyReader;
   readonly #started: number;
   readonly #webSocket: boolean;
-  #phase: Phase = "resolving";
-  #decision: Forward | undefined;
-  #resolution: Resolution | undefined;
-  #attempts = 0;
+  #phase: Phase = "connecting";
+  #connecting: Connecting | undefined;
   #upstream: UpstreamPipe | undefined;
   #upstreamFull = false;
   #clientFull = false;
@@ -115,56 +111,22 @@ export class Exchange implements UpstreamEvents {
         decision.status === 404 ? "nothing is served at this host and path" : missing,
       );
     }
-    this.#decision = decision;
     const { namespace, service, servicePort } = decision;
     this.record.backend = { namespace, service, port: servicePort.port };
     this.#host.setTimer(this.#context.limits.connectMs);
-    this.#resolve(decision);
+    this.#connecting = new Connecting(this.#context, decision, this.record, () => this.#elapsed(), this);
+    this.#connecting.start();
   }
 
-  #resolve(decision: Forward): void {
-    const result = this.#context.resolve(decision.name, decision.addresses);
-    if (!(result instanceof Promise)) return this.#resolved(decision, result);
-    result.then(
-      (resolution) => this.#resolved(decision, resolution),
-      (error: unknown) => this.#unresolved(decision, error),
-    );
-  }
-
-  #unresolved(decision: Forward, error: unknown): void {
-    if (this.#phase !== "resolving") return;
-    this.record.error = `resolving ${decision.name} failed: ${messageOf(error)}`;
-    if (codeOf(error) === "NameNotFound") this.#answer(503, "the service for this address is not available");
-    else this.#answer(502, "the service for this address could not be looked up");
-  }
-
-  #resolved(decision: Forward, resolution: Resolution): void {
-    if (this.#phase !== "resolving") return;
-    this.#resolution = resolution;
-    this.record.timings.resolved = this.#elapsed();
-    this.record.dns = { name: decision.name, address: resolution.address, answer: resolution.answer };
-    this.#phase = "connecting";
-    this.#dial(decision, resolution);
-  }
-
-  #dial(decision: Forward, resolution: Resolution): void {
-    this.#attempts++;
-    this.#upstream = this.#context.dial(resolution.address, upstreamPort(decision, resolution.address), this);
+  /** There is no connection. */
+  failed({ status, reason }: ConnectFailure): void {
+    if (this.#phase === "connecting") this.#answer(status, reason);
   }
 
   // Events of the upstream connection.
 
-  connected(local: { readonly address: string; readonly port: number }): void {
-    const [decision, resolution] = [this.#decision, this.#resolution];
-    if (this.#phase !== "connecting" || decision === undefined || resolution === undefined) return;
-    this.record.timings.connected = this.#elapsed();
-    this.record.upstream = {
-      address: resolution.address,
-      port: upstreamPort(decision, resolution.address),
-      localAddress: local.address,
-      localPort: local.port,
-      attempts: this.#attempts,
-    };
+  ready(upstream: UpstreamPipe): void {
+    this.#upstream = upstream;
     this.#phase = "waiting";
     this.#responses = createResponseReader(this.#context.limits.head);
     this.#toUpstream(forwardedRequestHead(this.#head, this.#peer, this.record.requestId));
@@ -208,40 +170,9 @@ export class Exchange implements UpstreamEvents {
     if (this.#phase === "over") return;
     const phase = this.#phase;
     this.#context.metrics.upstreamFailures++;
-    if (phase === "connecting") return this.#connectFailed(code);
     this.record.error ??= `the backend closed the connection${code === undefined ? "" : ` (${code})`}`;
     if (phase === "waiting") this.#answer(502, "the service closed the connection without an answer");
     else this.#finish(phase === "tunnel" && code === undefined ? "close" : "broken");
-  }
-
-  /** A refused connection was never used, so trying again is safe for every method, and the kernel picks another pod. */
-  #connectFailed(code: string | undefined): void {
-    const [decision, resolution] = [this.#decision, this.#resolution];
-    if (decision === undefined || resolution === undefined) return;
-    const reach = this.#context.reach(decision);
-    if (
-      code === "ECONNREFUSED" &&
-      reach === "endpoint" &&
-      this.#attempts < this.#context.limits.connectAttempts
-    ) {
-      return this.#dial(decision, resolution);
-    }
-    this.#context.forget(decision.name);
-    this.record.error = `connecting to ${resolution.address} failed (${code ?? "closed"})`;
-    if (reach === "none") this.#noEndpoints(decision);
-    else this.#answer(502, "the service did not accept the connection");
-  }
-
-  #noEndpoints(decision: Forward): void {
-    this.record.error = `${this.record.error}; Service ${decision.namespace}/${decision.service} has no ready endpoints`;
-    this.#answer(503, "the service for this address has no ready endpoints");
-  }
-
-  /** Without endpoints the node rejects, but ICMP errors are few per second: the connection may only run out of time. */
-  #connectTimeout(): void {
-    const decision = this.#decision;
-    if (decision !== undefined && this.#context.reach(decision) === "none") this.#noEndpoints(decision);
-    else this.#answer(504, "connecting to the service took too long");
   }
 
   // The answer.
@@ -335,7 +266,7 @@ export class Exchange implements UpstreamEvents {
   }
 
   #discard(): void {
-    this.#upstream?.abort();
+    this.#dropUpstream();
     this.#phase = "discarding";
     this.#upstreamFull = false;
     this.#host.setTimer(this.#context.limits.idleMs);
@@ -414,13 +345,18 @@ export class Exchange implements UpstreamEvents {
   timeout(): void {
     if (this.#phase === "discarding") return this.#finish("close");
     const seconds = (this.#context.now() - this.#started) / 1000;
-    this.record.error = `timeout while ${this.#phase} after ${seconds.toFixed(1)} s`;
-    if (this.#phase === "resolving") this.#answer(504, "looking up the service took too long");
-    else if (this.#phase === "connecting") this.#connectTimeout();
+    const doing = this.#phase === "connecting" ? this.#connecting?.phase : this.#phase;
+    this.record.error = `timeout while ${doing} after ${seconds.toFixed(1)} s`;
+    if (this.#phase === "connecting") this.#connectTimeout();
     else if (this.#phase !== "waiting") this.#finish("broken");
     else if (this.#requestBody.done || this.#upstreamFull)
       this.#answer(504, "the service took too long to answer");
     else this.#answer(408, "the request body came too slowly");
+  }
+
+  #connectTimeout(): void {
+    const failure = this.#connecting?.timedOut();
+    if (failure !== undefined) this.failed(failure);
   }
 
   // WebSocket.
@@ -473,7 +409,12 @@ export class Exchange implements UpstreamEvents {
     countRequest(this.#context.metrics, this.record.status ?? 499, total);
     const complete = result !== "broken" && this.#responseBody?.done === true && this.#requestBody.done;
     if (complete) this.#upstream?.release();
-    else this.#upstream?.abort();
+    else this.#dropUpstream();
     this.#host.done(result);
+  }
+
+  #dropUpstream(): void {
+    this.#connecting?.abort();
+    this.#upstream?.abort();
   }
 }
