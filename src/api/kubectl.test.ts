@@ -69,7 +69,12 @@ async function createCluster(): Promise<Cluster> {
     usages: ["server"],
     days: 1,
   });
-  const admin = await issueCertificate(ca, { commonName: "admin", usages: ["client"], days: 1 });
+  const admin = await issueCertificate(ca, {
+    commonName: "admin",
+    organizations: ["system:masters"],
+    usages: ["client"],
+    days: 1,
+  });
   const agent = createHttpServer((request, response) => response.end(`log of ${request.url}\n`));
   const agentPort = await listen(agent);
   const api = createTestApi({

@@ -1,7 +1,8 @@
+import { notSimulated } from "#kube";
 import type { KindInfo, KubeObject } from "#kube";
 import { listAt, numberAt, recordAt, textAt } from "./fields.ts";
 
-/** Warnings about what is accepted all the same; the wording is that of Kubernetes. */
+/** Warnings about what is accepted all the same; the wording is that of Kubernetes, where Kubernetes would warn. */
 
 type Check = (object: KubeObject, old: KubeObject | undefined) => readonly string[];
 
@@ -45,7 +46,8 @@ function repeatedPorts(pod: KubeObject): string[] {
 
 /** Warnings about one object that is being written. */
 export function objectWarnings(kind: KindInfo, object: KubeObject, old?: KubeObject): readonly string[] {
-  return CHECKS[kind.schema]?.(object, old) ?? [];
+  const unmoved = old === undefined ? notSimulated(kind) : undefined;
+  return [...(unmoved === undefined ? [] : [unmoved]), ...(CHECKS[kind.schema]?.(object, old) ?? [])];
 }
 
 /** Warnings that every request for a kind gets. */

@@ -59,15 +59,18 @@ export async function sendRequest(sender: Sender, wanted: RequestToSend): Promis
   const url = new URL(wanted.url);
   const started = performance.now();
   const since = (from: number): number => Math.round((performance.now() - from) * 100) / 100;
-  const requestId = wanted.headers["x-request-id"] ?? randomBytes(16).toString("hex");
+  const requestId = ownId(wanted.headers) ?? randomBytes(16).toString("hex");
   const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
   const seen: { -readonly [K in keyof SentRequest]?: SentRequest[K] } = {};
   const timing: { dns?: number; connect?: number; tls?: number } = {};
+  let socket: Socket | undefined;
   try {
     const address = await addressOf(sender, url.hostname, seen);
     timing.dns = since(started);
     const connecting = performance.now();
-    const socket = tcpConnect(sender.ns, address, port);
+    socket = tcpConnect(sender.ns, address, port);
+    // Who waits for an event hears of errors by it; between two of them nobody does.
+    socket.on("error", () => undefined);
     seen.server = { address, port };
     await within(once(socket, "connect"), connectTimeoutMs, socket, "connect");
     timing.connect = since(connecting);
@@ -79,8 +82,15 @@ export async function sendRequest(sender: Sender, wanted: RequestToSend): Promis
     channel.destroy();
   } catch (error) {
     seen.error = { code: codeOf(error) ?? "Failed", message: messageOf(error) };
+  } finally {
+    socket?.destroy();
   }
   return { ...seen, requestId, timing: { ...timing, total: since(started) } };
+}
+
+/** The id that the user gave the request, in whatever case the header is written. */
+function ownId(headers: Readonly<Record<string, string>>): string | undefined {
+  return Object.entries(headers).find(([name]) => name.toLowerCase() === "x-request-id")?.[1];
 }
 
 /** The resolver of the place: its name server, its search list, its sockets. */
@@ -157,7 +167,8 @@ async function exchange(
     "answer",
   );
   if (answer === undefined) throw new InroadError("NoAnswer", "no answer");
-  return { status: answer.statusCode ?? 0, headers: answer.headers, body: await bodyOf(answer) };
+  const body = await within(bodyOf(answer), answerTimeoutMs, channel, "end of the answer");
+  return { status: answer.statusCode ?? 0, headers: answer.headers, body };
 }
 
 async function bodyOf(answer: IncomingMessage): Promise<string> {

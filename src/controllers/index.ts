@@ -16,6 +16,7 @@ import { startEndpointSlices } from "./endpointslice.ts";
 import { startFindingEvents } from "./finding-events.ts";
 import { startIngressStatus } from "./ingress-status.ts";
 import { startNodeLifecycle } from "./node-lifecycle.ts";
+import { startPodCollector } from "./pod-collector.ts";
 import { startReplicaSets } from "./replicaset.ts";
 import { startScheduler } from "./scheduler.ts";
 import { startServiceAddresses } from "./service-address.ts";
@@ -32,7 +33,7 @@ export interface ControllersOptions {
   readonly controllerName?: string;
   /** `namespace/name` of the ingress controller's Service; `inroad-system/inroad-ingress` if not given. */
   readonly ingressService?: string;
-  /** Milliseconds after its last sign of life that a node counts as lost; 4 s if not given. */
+  /** Milliseconds after its last sign of life, or its deletion, that a node counts as lost; 4 s if not given. */
   readonly nodeGrace?: number;
   readonly clock?: Clock;
 }
@@ -57,6 +58,7 @@ export function startControllers(options: ControllersOptions): Controllers {
     log,
     clock,
   });
+  const grace = options.nodeGrace ?? 4000;
   const findings = startFindingEvents(context, source);
   const loops: readonly Controller[] = [
     startDeployments(context),
@@ -66,7 +68,8 @@ export function startControllers(options: ControllersOptions): Controllers {
     startEndpointsMirror(context),
     startServiceAddresses(context, options.lbPool),
     startIngressStatus(context, source, options.ingressService ?? "inroad-system/inroad-ingress"),
-    startNodeLifecycle(context, options.nodeGrace ?? 4000),
+    startNodeLifecycle(context, grace),
+    startPodCollector(context, grace),
     startTaintEviction(context),
   ];
   return {

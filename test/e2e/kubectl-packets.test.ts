@@ -341,4 +341,33 @@ spec:
     assert.equal(await kubectl("get all,ingresses,endpointslices -n away -o name"), "");
     await eventually(async () => assert.equal(await status("http://api.hadywafa.com/"), 404));
   });
+
+  test("all Services deleted, the one of the API comes back: new ingress replicas and DNS still find it", async () => {
+    await kubectl("delete services --all");
+    assert.equal(await kubectl("get service kubernetes -o jsonpath={.spec.clusterIP}"), "10.96.0.1");
+    await kubectl("delete pods --all -n inroad-system");
+    await kubectl("delete pods --all -n kube-system");
+    await kubectl("apply -f examples/hadywafa");
+    await kubectl("rollout status deployment/api");
+    await kubectl("rollout status deployment/kube-dns -n kube-system");
+    await kubectl("rollout status deployment/inroad-ingress -n inroad-system");
+    await eventually(async () => assert.equal(await status("http://api.hadywafa.com/"), 200));
+    const [pod = ""] = await endpoints("api-service");
+    const [answer] = await eventually(() => ask(`pod/default/${pod}`, "http://api-service/"));
+    assert.match(answer?.pod ?? "", /^api-/);
+  });
+
+  test("a node is deleted: its pods go, new ones take their place elsewhere, traffic goes on", async () => {
+    await kubectl("delete node node-b");
+    await eventually(async () => {
+      const nodes = await kubectl("get pods -A -o jsonpath={.items[*].spec.nodeName}");
+      assert.deepEqual(new Set(nodes.split(" ")), new Set(["node-a"]));
+    });
+    await kubectl("rollout status deployment/api");
+    await kubectl("rollout status deployment/inroad-ingress -n inroad-system");
+    const pods = await endpoints("api-service");
+    assert.equal(pods.length, 3);
+    await answeredBy("api-service", pods);
+    await eventually(async () => assert.equal(await status("http://api.hadywafa.com/"), 200));
+  });
 });

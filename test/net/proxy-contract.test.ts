@@ -362,6 +362,8 @@ for (const mode of ["nftables", "iptables"] as const) {
       });
       for (let i = 0; i < 25; i++) {
         await at.set(api(pods.slice(i % 3, (i % 3) + 1 + ((i * 7) % 4))));
+        // Changes may take no turn of the event loop: the others must get on between them.
+        await askMany(at.client, 1);
       }
       end.abort();
       await Promise.all(clients);
