@@ -2,7 +2,7 @@
 # Installs what Inroad needs on Debian or Ubuntu: system packages (as root) and the pinned Node packages.
 set -eu
 cd "$(dirname "$0")"
-packages="libatomic1 iproute2 nftables iptables conntrack util-linux passt tcpdump curl ca-certificates"
+packages="libatomic1 iproute2 nftables iptables conntrack util-linux passt curl ca-certificates"
 missing=""
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"

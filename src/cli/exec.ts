@@ -64,7 +64,7 @@ async function execAt(name: string, from: string, command: readonly string[]): P
   const child = spawn(
     "nsenter",
     [
-      ...[`--target=${init}`, ...user, "--mount", "--pid"],
+      ...[`--target=${init}`, ...user, "--mount", "--pid", `--wdns=${process.cwd()}`],
       `--net=/proc/${init}/fd/${entrance.fd}`,
       ...["unshare", "--mount", "--", "sh", "-c", withResolver, "sh"],
       ...[entrance.resolvConf, entrance.nsswitchConf, ...command],

@@ -15,7 +15,6 @@ const packages: Readonly<Record<string, string>> = {
   setpriv: "util-linux",
   mount: "mount",
   curl: "curl",
-  tcpdump: "tcpdump",
   pasta: "passt",
   ipvsadm: "ipvsadm",
   ipset: "ipset",

@@ -1,5 +1,7 @@
 /** The seed's example, whole: `up` by the command line, then real clients at every place of the path. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { createCli, succeeded } from "../support/cli.ts";
 
@@ -101,12 +103,11 @@ for (const mode of ["nftables", "iptables"]) {
         const token = `token${process.pid}x${index}x`;
         // The datagram at the end travels the same way; when the capture has it, it has all that came before.
         const script =
-          'tcpdump -i eth0 --immediate-mode -Z root -l -n -A udp port 8472 >"$2" 2>"$2.err" & pid=$!; ' +
-          'until grep -q "listening on" "$2.err"; do sleep 0.05; done; ' +
-          'curl -s "http://$1/$3"; echo "end-$3" >/dev/udp/172.30.0.12/8472; ' +
-          'until grep -q "end-$3" "$2"; do sleep 0.05; done; ' +
-          'kill $pid; wait $pid 2>/dev/null; grep -c "/$3" "$2" >&2; exit 0';
-        const file = `${cli.env["XDG_RUNTIME_DIR"]}/capture-${index}`;
+          '"$1" --disable-warning=ExperimentalWarning test/support/capture.ts "/$2" "end-$2" >"$3" & ' +
+          'until grep -q listening "$3"; do sleep 0.05; done; curl -s "http://$4/$2"; ' +
+          'echo "end-$2" >/dev/udp/172.30.0.12/8472; wait; cat "$3" >&2';
+        const file = join(cli.env["XDG_RUNTIME_DIR"] ?? "", `capture-${index}`);
+        writeFileSync(file, "");
         const result = await cli(
           ...[
             "exec",
@@ -115,17 +116,18 @@ for (const mode of ["nftables", "iptables"]) {
             "--from",
             "node/node-a",
             "--",
+            "timeout",
+            "20",
             "bash",
             "-c",
             script,
             "bash",
-            address,
-            file,
-            token,
           ],
+          ...[process.execPath, token, file, address],
         );
         const [answer] = answers(succeeded(result));
-        const captured = Number(result.stderr.trim().split("\n").at(-1)) > 0;
+        const captured = !result.stderr.includes("seen 0");
+        assert.match(result.stderr, /seen \d+/);
         const remote = answer?.node !== "node-a";
         assert.equal(captured, remote, `answered by ${answer?.node}, captured: ${captured}`);
         seen.set(remote, (seen.get(remote) ?? 0) + 1);
