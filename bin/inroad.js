@@ -2,7 +2,7 @@
 // Starts Inroad under a Node that can run it. Plain JavaScript for old Nodes: it must work right after `npm ci`.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
+import nodeModule, { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -30,18 +30,23 @@ if (node === undefined) {
 
 const bundle = join(root, "dist", "inroad.js");
 const source = join(root, "src", "cli", "main.ts");
-const args = [
-  "--disable-warning=ExperimentalWarning",
-  existsSync(source) ? source : bundle,
-  ...process.argv.slice(2),
-];
+const main = existsSync(source) ? source : bundle;
+const args = ["--disable-warning=ExperimentalWarning", main, ...process.argv.slice(2)];
 
 // Compiled code is kept between runs: start-up is mostly compiling otherwise.
 const cache =
   process.env["XDG_CACHE_HOME"] ?? (process.env["HOME"] ? join(process.env["HOME"], ".cache") : undefined);
 if (cache !== undefined) process.env["NODE_COMPILE_CACHE"] ??= join(cache, "inroad");
 
-if (typeof process.execve === "function") {
+if (node === process.execPath) {
+  // This process can go on itself. A command-line option would have kept the warnings away.
+  const warn = process.emitWarning;
+  process.emitWarning = (warning, ...rest) => {
+    if (rest[0] !== "ExperimentalWarning") warn.call(process, warning, ...rest);
+  };
+  if (process.env["NODE_COMPILE_CACHE"]) nodeModule.enableCompileCache(process.env["NODE_COMPILE_CACHE"]);
+  await import(main);
+} else if (typeof process.execve === "function") {
   process.execve(node, [node, ...args], process.env);
 } else {
   const child = spawn(node, args, { stdio: "inherit" });

@@ -29,13 +29,14 @@ export interface Egress {
 }
 
 /**
- * Opens the way out for the cluster whose first process is `init`. Throws an InroadError that says why there is none.
+ * Opens the way out for the cluster whose first process is `init`, and whose home network is its descriptor `home`. Throws an InroadError that says why there is none.
  */
-export function openEgress(stateDir: string, init: number): Promise<Egress> {
-  return process.getuid?.() === 0 ? throughHost(stateDir, init) : throughPasta(init);
+export function openEgress(stateDir: string, init: number, home: number): Promise<Egress> {
+  const network = `/proc/${init}/fd/${home}`;
+  return process.getuid?.() === 0 ? throughHost(stateDir, network) : throughPasta(init, network);
 }
 
-async function throughHost(stateDir: string, init: number): Promise<Egress> {
+async function throughHost(stateDir: string, network: string): Promise<Egress> {
   const id = createHash("sha256").update(stateDir).digest();
   const change: HostChange = {
     table: `inroad-${id.toString("hex", 0, 4)}`,
@@ -45,7 +46,7 @@ async function throughHost(stateDir: string, init: number): Promise<Egress> {
   const [host, cluster] = freePair(id);
   writeFileSync(changeFile(stateDir), JSON.stringify(change), { mode: 0o600 });
   await ipBatch(undefined, [
-    `link add ${change.device} type veth peer name ${egressDevice} netns ${init}`,
+    `link add ${change.device} type veth peer name ${egressDevice} netns ${network}`,
     `address add ${host}/30 dev ${change.device}`,
     `link set ${change.device} up`,
   ]);
@@ -69,9 +70,12 @@ async function throughHost(stateDir: string, init: number): Promise<Egress> {
 }
 
 /** The first cluster gets the host's route to the pool; the others are reached by their published ports. */
-async function routePool(device: string, via: string): Promise<boolean> {
-  const result = await run(undefined, "ip", ["route", "add", addresses.pool, "via", via, "dev", device]);
-  return result.code === 0;
+function routePool(device: string, via: string): Promise<boolean> {
+  const route = `route add ${addresses.pool} via ${via} dev ${device}`;
+  return ipBatch(undefined, [route]).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A /30 of the network for host links that no device of the host has. */
@@ -117,7 +121,7 @@ const pastaAddresses = [
   "100.126.255.249",
 ];
 
-async function throughPasta(init: number): Promise<Egress> {
+async function throughPasta(init: number, network: string): Promise<Egress> {
   const program = findProgram("pasta");
   const options = [
     "--config-net",
@@ -132,9 +136,10 @@ async function throughPasta(init: number): Promise<Egress> {
     "-U",
     "none",
   ];
+  const namespaces = ["--userns", `/proc/${init}/ns/user`, "--netns", network];
   const child = spawn(
     "setpriv",
-    ["--pdeathsig", "KILL", program, "-f", ...options, "--ns-ifname", egressDevice, String(init)],
+    ["--pdeathsig", "KILL", program, "-f", ...options, "--ns-ifname", egressDevice, ...namespaces],
     { stdio: ["ignore", "ignore", "pipe"] },
   );
   const said: string[] = [];

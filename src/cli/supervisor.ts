@@ -190,14 +190,15 @@ async function showRequests(name: string, url: string): Promise<boolean> {
 async function openWayOut(
   stateDir: string,
   line: Line,
-  alive: Promise<void>,
+  alive: Promise<number | undefined>,
 ): Promise<Pick<Egress, "words" | "close">> {
-  await alive;
+  const home = await alive;
   const { openEgress, undoEgress } = await import("./egress.ts");
   const init = firstProcess(stateDir);
   try {
-    if (init === undefined) throw new InroadError("NoEgress", "the cluster process is gone");
-    const egress = await openEgress(stateDir, init);
+    if (init === undefined || home === undefined)
+      throw new InroadError("NoEgress", "the cluster process is gone");
+    const egress = await openEgress(stateDir, init, home);
     line.say({ type: "egress", link: egress.link });
     return egress;
   } catch (error) {
@@ -208,12 +209,12 @@ async function openWayOut(
   }
 }
 
-/** Fulfilled when the cluster process runs in its namespaces, or has ended. */
-function booted(child: ChildProcess): Promise<void> {
+/** Fulfilled when the cluster process runs in its namespaces, with its descriptor of its home network, or has ended. */
+function booted(child: ChildProcess): Promise<number | undefined> {
   return new Promise((resolve) => {
-    child.once("exit", () => resolve());
+    child.once("exit", () => resolve(undefined));
     child.on("message", (message: FromCluster) => {
-      if (message.type === "booted") resolve();
+      if (message.type === "booted") resolve(message.home);
     });
   });
 }

@@ -9,16 +9,18 @@ import {
   type LiveSnapshotSource,
 } from "#client";
 import { startControllers } from "#controllers";
-import { homeNetNs, ipBatch, startReaper, tcpConnect, tcpListener, udpSocket } from "#kernel";
+import { homeNetNs, ipBatch, startNftThread, startReaper, tcpConnect, tcpListener, udpSocket } from "#kernel";
 import { kindByPlural, kinds, withLastApplied } from "#kube";
+import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import { createOutside, startLoadBalancer, startPublicDns, type Outside } from "#path/load-balancer";
-import { defaultSettings, startNodes, type NodeNetwork } from "#path/node";
-import { startNodeAgent } from "#path/pod";
-import { startProxy } from "#path/proxy";
+import { defaultSettings, startNodes, type NodeNetwork, type NodesHandle } from "#path/node";
+import { startNodeAgent, type NodeAgent } from "#path/pod";
+import { startProxy, type Proxy } from "#path/proxy";
 import { createDnsForwarder } from "#serve/dns";
+import { useEgress } from "./egress.ts";
 import { serveApi } from "./api-listener.ts";
-import { components } from "./components.ts";
+import { components, prepareComponents } from "./components.ts";
 import { addresses, type ClusterConfig } from "./config.ts";
 import { createObjects } from "./create-objects.ts";
 import { keepCertificate } from "./default-certificate.ts";
@@ -29,7 +31,7 @@ import { relay } from "./publish.ts";
 import { missingParts, untilReady } from "./readiness.ts";
 import { ingressAddress, statusOf } from "./status.ts";
 import { controllerName, systemObjects } from "./system.ts";
-import { serveForwards } from "./threads.ts";
+import { createForwardLines, type ForwardLines } from "./threads.ts";
 import { unknownKinds } from "./unknown-kinds.ts";
 
 /** Answers to the host go back through the edge, as its requests came: the edge must see both ways of a connection. */
@@ -53,6 +55,9 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   const { config, objects } = start;
   const home = homeNetNs();
   startReaper();
+  startNftThread();
+  const ingressReplicas = Math.min(2, config.nodes.length);
+  prepareComponents(ingressReplicas);
   await ipBatch(home, ["link set lo up"]);
   const secrets = {
     identity: await identity,
@@ -72,9 +77,11 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   });
   const client = createClient(api.transport({ name: "system:inroad", groups: ["system:masters"] }));
   const source = createSnapshotSource(client, { domain: config.domain, controllerName, log });
+  const certificate = keepCertificate(host, source);
   const settings = { ...defaultSettings, routes: [...defaultSettings.routes, hostRoute] };
   const network = startNodes({ nodes: config.nodes, source, settings, log: log.child("nodes") });
-  await network.ready;
+  await Promise.all([network.ready, source.synced]);
+  const proxies = startProxies(network, { config, source, log });
   // What no rule translated and no pod has must end here: it would leave for the host's networks otherwise.
   await ipBatch(
     home,
@@ -85,19 +92,12 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   host.onApi((server) => listener.use(server));
   const outside = await createOutside({ home, bridge: settings.underlay.bridge });
   await ipBatch(outside.edge, [`route add ${addresses.hostLinks} via ${addresses.control}`]);
-  const certificate = keepCertificate(host, source);
-  await Promise.all([source.synced, certificate.first]);
-
   const controllers = startControllers({
     client,
     log: log.child("controllers"),
     lbPool: addresses.pool,
     controllerName,
   });
-  const parts = { ...secrets, certificate: certificate.current };
-  const nodes = [...network.nodes.values()].map((node) =>
-    startNode(node, { config, client, source, log, parts }),
-  );
   const balancer = startLoadBalancer({
     source,
     edge: outside.edge,
@@ -105,9 +105,22 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     log: log.child("load-balancer"),
   });
   const publicDns = startPublicNames(outside, source, log);
-  lendSockets(host, config, { outside, source, log });
+  const forwards = createForwardLines();
+  useLoans(host, config, { outside, source, forwards, log });
 
-  const system = systemObjects(Math.min(2, config.nodes.length));
+  // A pod whose first packets met no rules would be led astray for as long as its flow is remembered.
+  await Promise.all([certificate.first, ...[...proxies.values()].map(({ ready }) => ready)]);
+  const parts = components(config, {
+    ...secrets,
+    certificate: certificate.current,
+    connect: { ingress: certificate.connect, dns: forwards.connect },
+  });
+  const agents = [...network.nodes.values()].map((node) =>
+    startAgent(node, { config, client, source, log, components: parts, debugToken: secrets.debugToken }),
+  );
+  await Promise.all(agents.map(({ ready }) => ready));
+
+  const system = systemObjects(ingressReplicas);
   await createObjects(client, [...system, ...objects.map(withLastApplied)], unknown);
   const deployments = createInformer(client, kindOfDeployments(), { log });
   const missing = (): string[] =>
@@ -116,7 +129,6 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
       balancer: balancer.current(),
     });
   const status = (): ClusterStatus => statusOf(config, source.current(), missing());
-  const proxies = new Map(nodes.map(({ name, proxy }) => [name, proxy]));
   const orders = await serveOrders({
     start,
     client,
@@ -128,25 +140,34 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     secrets,
     status,
   });
-  await Promise.all([
-    deployments.synced,
-    publicDns.ready,
-    balancer.ready,
-    ...nodes.map((node) => node.ready),
-  ]);
+  await Promise.all([deployments.synced, publicDns.ready, balancer.ready]);
   await untilReady(missing, source);
-  await Promise.all([...nodes.map((node) => node.programmed()), balancer.settled(), network.settled()]);
+  const programmed = [...proxies.values()].map((proxy) => proxy.programmed(source.current()));
+  await Promise.all([...programmed, balancer.settled(), network.settled()]);
 
   return {
     status,
     stop: async () => {
       orders.close();
       listener.close();
-      await Promise.all(nodes.map((node) => node.stop()));
+      await Promise.all(agents.map((agent) => agent.close()));
+      await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
       await Promise.all([controllers.close(), balancer.close(), publicDns.close()]);
       api.close();
     },
   };
+}
+
+/** The Service rules of each node, by its name. */
+function startProxies(
+  { nodes }: NodesHandle,
+  { config, source, log }: Pick<NodeParts, "config" | "source" | "log">,
+): ReadonlyMap<string, Proxy> {
+  const start = ({ node: { name }, ns }: NodeNetwork): [string, Proxy] => [
+    name,
+    startProxy({ source, node: name, netns: ns, mode: config.proxyMode, log: log.child(`proxy ${name}`) }),
+  ];
+  return new Map([...nodes.values()].map(start));
 }
 
 interface NodeParts {
@@ -154,44 +175,23 @@ interface NodeParts {
   readonly client: Client;
   readonly source: LiveSnapshotSource;
   readonly log: Log;
-  readonly parts: Parameters<typeof components>[1];
+  readonly components: ReturnType<typeof components>;
+  readonly debugToken: string;
 }
 
-/** What runs on a node: its Service rules and its agent. */
-function startNode(
-  { node, ns, sandboxes, annotations }: NodeNetwork,
-  { config, client, source, log, parts }: NodeParts,
-) {
-  const proxy = startProxy({
-    source,
-    node: node.name,
-    netns: ns,
-    mode: config.proxyMode,
-    log: log.child(`proxy ${node.name}`),
-  });
-  const agent = startNodeAgent({
-    client,
-    source,
+/** Runs the pods of a node. */
+function startAgent({ node, ns, sandboxes, annotations }: NodeNetwork, parts: NodeParts): NodeAgent {
+  const { config, log, ...rest } = parts;
+  return startNodeAgent({
+    ...rest,
     node: { ...node, annotations },
     ns,
     sandboxes,
-    components: components(config, parts),
     commands: config.commands,
     stateDir: config.stateDir,
     dns: { address: addresses.dnsService, domain: config.domain },
-    debugToken: parts.debugToken,
     log: log.child(`agent ${node.name}`),
   });
-  return {
-    name: node.name,
-    proxy,
-    ready: Promise.all([proxy.ready, agent.ready]),
-    programmed: () => proxy.programmed(source.current()),
-    stop: async () => {
-      await agent.close();
-      await proxy.close();
-    },
-  };
 }
 
 function startPublicNames({ internet }: Outside, source: LiveSnapshotSource, log: Log) {
@@ -205,11 +205,16 @@ function startPublicNames({ internet }: Outside, source: LiveSnapshotSource, log
   });
 }
 
-/** Puts the host's sockets to use: published ports, and DNS for names outside the cluster. */
-function lendSockets(
+/** Puts to use what the host lends: published ports, DNS for names outside the cluster, the way out. */
+function useLoans(
   host: HostSide,
   config: ClusterConfig,
-  { outside, source, log }: { outside: Outside; source: LiveSnapshotSource; log: Log },
+  {
+    outside,
+    source,
+    forwards,
+    log,
+  }: { outside: Outside; source: LiveSnapshotSource; forwards: ForwardLines; log: Log },
 ): void {
   host.onPort((port, server) =>
     relay(server, {
@@ -221,7 +226,10 @@ function lendSockets(
   );
   host.onDns((socket) => {
     const forwarder = createDnsForwarder({ socket, upstreams: config.upstreamDns });
-    serveForwards((query) => forwarder.forward(query));
+    forwards.serve((query) => forwarder.forward(query));
+  });
+  host.onEgress((link) => {
+    useEgress(homeNetNs(), link).catch((error: unknown) => log.warn("no way out", { why: messageOf(error) }));
   });
 }
 

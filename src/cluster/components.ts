@@ -1,4 +1,6 @@
 /** Inroad's own components: which Worker runs them and what it is given. */
+import type { MessagePort } from "node:worker_threads";
+import { prepareWorker } from "#kernel";
 import { entryUrl } from "#lib/entry";
 import { addresses, type ClusterConfig } from "./config.ts";
 import type { Certificate } from "./host-side.ts";
@@ -11,6 +13,8 @@ export interface ComponentSecrets {
   /** Bearer tokens by component. */
   readonly tokens: Readonly<Record<"ingress" | "dns", string>>;
   readonly debugToken: string;
+  /** Lines to the main thread, one for each Worker. */
+  readonly connect: Readonly<Record<"ingress" | "dns", () => MessagePort>>;
   /** The ingress's default certificate at this moment. */
   readonly certificate: () => Certificate;
 }
@@ -20,13 +24,21 @@ interface ComponentPlan {
   readonly data: (pod: { readonly namespace: string; readonly name: string }) => ComponentData;
 }
 
+const scripts = { dns: entryUrl("cluster/workers/dns"), ingress: entryUrl("cluster/workers/ingress") };
+
+/** Lets the first components load their code while the network is being built. */
+export function prepareComponents(ingressReplicas: number): void {
+  prepareWorker(scripts.dns);
+  for (let replica = 0; replica < ingressReplicas; replica += 1) prepareWorker(scripts.ingress);
+}
+
 /** By component label. DNS must work before Services do, so it asks the control address; the ingress uses the Service. */
 export function components(
   config: ClusterConfig,
   secrets: ComponentSecrets,
 ): Readonly<Record<string, ComponentPlan>> {
   const plan = (name: "ingress" | "dns", apiServer: string): ComponentPlan => ({
-    script: entryUrl(`cluster/workers/${name}`),
+    script: scripts[name],
     data: ({ namespace, name: pod }) => ({
       pod: { namespace, name: pod },
       domain: config.domain,
@@ -37,6 +49,7 @@ export function components(
       debugToken: secrets.debugToken,
       nameserver: addresses.dnsService,
       certificate: secrets.certificate(),
+      line: secrets.connect[name](),
     }),
   });
   return {

@@ -1,6 +1,7 @@
 /** What the supervisor lends: sockets of the host, and certificates of the CA whose key it keeps. */
 import type { Socket as UdpSocket } from "node:dgram";
 import type { Server } from "node:net";
+import type { EgressLink } from "./egress.ts";
 
 export interface Certificate {
   readonly certificate: string;
@@ -12,6 +13,8 @@ export interface HostSide {
   onApi(use: (server: Server) => void): void;
   onPort(use: (port: number, server: Server) => void): void;
   onDns(use: (socket: UdpSocket) => void): void;
+  /** Called when the device for the way out is in the home namespace. */
+  onEgress(use: (link: EgressLink) => void): void;
   /** Asks for a certificate for these hosts; the answer comes to `onCertificate`. */
   requestCertificate(hosts: readonly string[]): void;
   onCertificate(use: (certificate: Certificate) => void): void;
@@ -21,6 +24,7 @@ export interface HostInbox extends HostSide {
   offerApi(server: Server): void;
   offerPort(port: number, server: Server): void;
   offerDns(socket: UdpSocket): void;
+  offerEgress(link: EgressLink): void;
   certificateIssued(certificate: Certificate): void;
 }
 
@@ -49,15 +53,18 @@ export function createHostSide(options: {
   const api = mailbox<[Server]>();
   const ports = mailbox<[number, Server]>();
   const dns = mailbox<[UdpSocket]>();
+  const egress = mailbox<[EgressLink]>();
   const certificates = mailbox<[Certificate]>();
   return {
     offerApi: api.put,
     offerPort: ports.put,
     offerDns: dns.put,
+    offerEgress: egress.put,
     certificateIssued: certificates.put,
     onApi: api.take,
     onPort: ports.take,
     onDns: dns.take,
+    onEgress: egress.take,
     onCertificate: certificates.take,
     requestCertificate: options.requestCertificate,
   };

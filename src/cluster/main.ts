@@ -4,7 +4,6 @@ import { Server } from "node:net";
 import { InroadError, messageOf } from "#lib/errors";
 import { createLog } from "#lib/log";
 import { homeNetNs } from "#kernel";
-import { useEgress } from "./egress.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
 import type { FromCluster, Identity, ToCluster } from "./messages.ts";
 import { createHostSide } from "./host-side.ts";
@@ -26,7 +25,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 process.on("uncaughtException", (error) => fail(error));
 process.on("unhandledRejection", (error) => fail(error));
 
-tell({ type: "booted" });
+tell({ type: "booted", home: homeNetNs().fd });
 process.on("message", (message: ToCluster, handle: unknown) => {
   switch (message.type) {
     case "start":
@@ -44,10 +43,7 @@ process.on("message", (message: ToCluster, handle: unknown) => {
     case "dns-socket":
       return handle instanceof UdpSocket ? host.offerDns(handle) : undefined;
     case "egress":
-      useEgress(homeNetNs(), message.link).catch((error: unknown) =>
-        log.warn("no way out", { why: messageOf(error) }),
-      );
-      return;
+      return host.offerEgress(message.link);
     case "stop":
       stop().catch(fail);
   }

@@ -30,8 +30,11 @@ export type ToCluster =
   | { readonly type: "stop" };
 
 export type FromCluster =
-  /** The process runs in its namespaces. */
-  | { readonly type: "booted" }
+  /**
+   * The process runs in its namespaces; its descriptor of its home network. /proc/PID/ns/net is no name for it: the
+   * thread that it belongs to is in other namespaces at times.
+   */
+  | { readonly type: "booted"; readonly home: number }
   /** Asks for a certificate of the cluster's CA for these hosts. */
   | { readonly type: "issue"; readonly hosts: readonly string[] }
   | { readonly type: "ready"; readonly summary: ClusterStatus }

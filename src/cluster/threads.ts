@@ -1,83 +1,98 @@
-/** What the main thread and the Workers of one cluster say to each other, besides the Kubernetes API. */
-import { BroadcastChannel } from "node:worker_threads";
+/**
+ * What the main thread and the Workers of one cluster say to each other, besides the Kubernetes API. Each Worker has a line
+ * of its own to the main thread. A BroadcastChannel would do with less, but its first message loads an HTTP client into
+ * the thread (for the class of its events).
+ */
+import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { InroadError } from "#lib/errors";
 import type { Certificate } from "./host-side.ts";
 
-const certificateChannel = "inroad.ingress-certificate";
-const forwardChannel = "inroad.dns-forward";
 /** Longer than the forwarder of the main thread asks three resolvers. */
 const forwardTimeoutMs = 8_000;
 
-type ForwardMessage =
-  | { readonly kind: "query"; readonly from: string; readonly id: number; readonly bytes: Uint8Array }
-  /** Without bytes: no upstream answered. */
-  | { readonly kind: "answer"; readonly to: string; readonly id: number; readonly bytes?: Uint8Array };
-
-/** Listens on a channel without keeping the thread alive. The senders are threads of ours, so the shapes are known. */
-function open(name: string, listener: (message: unknown) => void): BroadcastChannel {
-  const channel = new BroadcastChannel(name);
-  channel.onmessage = (event: unknown) => {
-    if (typeof event === "object" && event !== null && "data" in event) listener(event.data);
-  };
-  channel.unref();
-  return channel;
+interface Query {
+  readonly id: number;
+  readonly bytes: Uint8Array;
 }
 
-type CertificateMessage =
-  | { readonly kind: "ask" }
-  | { readonly kind: "certificate"; readonly value: Certificate };
+interface Answer {
+  readonly id: number;
+  /** Undefined: no upstream answered. */
+  readonly bytes: Uint8Array | undefined;
+}
 
-/** Main thread: tells all ingress replicas the certificate for hosts without a usable Secret, now and whenever one asks. */
-export function serveCertificate(): (certificate: Certificate) => void {
-  let current: Certificate | undefined;
-  const tell = (): void => {
-    if (current !== undefined) channel.postMessage({ kind: "certificate", value: current });
-  };
-  const channel = open(certificateChannel, (data) => {
-    const message = data as CertificateMessage;
-    if (message.kind === "ask") tell();
-  });
-  return (certificate) => {
-    current = certificate;
-    tell();
+/** Main thread: its ends of the lines to Workers that live; `attend` is called with each. */
+function createLines(attend: (line: MessagePort) => void = () => undefined) {
+  const lines = new Set<MessagePort>();
+  return {
+    lines,
+    /** A new line; returns the Worker's end. */
+    connect(): MessagePort {
+      const { port1: ours, port2: theirs } = new MessageChannel();
+      lines.add(ours);
+      ours.once("close", () => lines.delete(ours));
+      attend(ours);
+      ours.unref();
+      return theirs;
+    },
   };
 }
 
-/** Worker: hears of each default certificate; asks for the one that came before it listened. */
-export function onCertificate(listener: (certificate: Certificate) => void): void {
-  const channel = open(certificateChannel, (data) => {
-    const message = data as CertificateMessage;
-    if (message.kind === "certificate") listener(message.value);
-  });
-  channel.postMessage({ kind: "ask" });
+export interface CertificateLines {
+  /** Tells all ingress replicas the certificate for hosts without a usable Secret. */
+  announce(certificate: Certificate): void;
+  /** The end for a new replica, which hears of all later certificates. */
+  connect(): MessagePort;
 }
 
-/** Main thread: answers the queries of DNS Workers with the host's resolver. */
-export function serveForwards(forward: (query: Uint8Array) => Promise<Uint8Array>): () => void {
-  const channel = open(forwardChannel, (data) => {
-    const message = data as ForwardMessage;
-    if (message.kind !== "query") return;
-    const { from: to, id } = message;
-    forward(message.bytes).then(
-      (bytes) => channel.postMessage({ kind: "answer", to, id, bytes }),
-      () => channel.postMessage({ kind: "answer", to, id }),
-    );
-  });
-  return () => channel.close();
+export function createCertificateLines(): CertificateLines {
+  const { lines, connect } = createLines();
+  return {
+    connect,
+    announce(certificate) {
+      for (const line of lines) line.postMessage(certificate);
+    },
+  };
+}
+
+/** Worker: hears of each default certificate after the one it started with. */
+export function onCertificate(line: MessagePort, listener: (certificate: Certificate) => void): void {
+  line.on("message", listener);
+  line.unref();
+}
+
+export interface ForwardLines {
+  /** Answers the queries of all DNS Workers, also those that wait already. */
+  serve(forward: (query: Uint8Array) => Promise<Uint8Array>): void;
+  connect(): MessagePort;
+}
+
+export function createForwardLines(): ForwardLines {
+  const { promise: served, resolve: serve } =
+    Promise.withResolvers<(query: Uint8Array) => Promise<Uint8Array>>();
+  return {
+    serve,
+    connect: createLines((line) => {
+      line.on("message", ({ id, bytes }: Query) => {
+        const answer = (result: Uint8Array | undefined): void =>
+          line.postMessage({ id, bytes: result } satisfies Answer);
+        served.then((forward) => forward(bytes)).then(answer, () => answer(undefined));
+      });
+    }).connect,
+  };
 }
 
 /** Worker: sends a query through the main thread. Rejects with `NoUpstream` when the host's resolver does not answer. */
-export function forwardThroughMain(worker: string): (query: Uint8Array) => Promise<Uint8Array> {
+export function forwardThrough(line: MessagePort): (query: Uint8Array) => Promise<Uint8Array> {
   const waiting = new Map<number, PromiseWithResolvers<Uint8Array>>();
   let next = 0;
-  const channel = open(forwardChannel, (data) => {
-    const message = data as ForwardMessage;
-    if (message.kind !== "answer" || message.to !== worker) return;
-    const entry = waiting.get(message.id);
-    waiting.delete(message.id);
-    if (message.bytes !== undefined) entry?.resolve(message.bytes);
+  line.on("message", ({ id, bytes }: Answer) => {
+    const entry = waiting.get(id);
+    waiting.delete(id);
+    if (bytes !== undefined) entry?.resolve(bytes);
     else entry?.reject(new InroadError("NoUpstream", "no resolver of the host answered"));
   });
+  line.unref();
   return (bytes) => {
     const id = next++;
     const entry = Promise.withResolvers<Uint8Array>();
@@ -88,7 +103,7 @@ export function forwardThroughMain(worker: string): (query: Uint8Array) => Promi
       entry.reject(new InroadError("NoUpstream", "no answer through the host"));
     }, forwardTimeoutMs);
     entry.promise.finally(() => clearTimeout(timer)).catch(() => undefined);
-    channel.postMessage({ kind: "query", from: worker, id, bytes });
+    line.postMessage({ id, bytes } satisfies Query);
     return entry.promise;
   };
 }

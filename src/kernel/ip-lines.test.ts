@@ -31,7 +31,7 @@ const forTheProgram: readonly ["ip" | "bridge", string][] = [
   ["ip", "address add fd00::1/64 dev eth0"],
   ["ip", "address add 10.0.0.1/99 dev eth0"],
   ["ip", "route add default via fe80::1 dev eth0"],
-  ["ip", "route add 10.0.0.0/8 via 10.1.1.1 table 100"],
+  ["ip", "route add 10.0.0.0/8 via 10.1.1.1 table 1000"],
   ["ip", "route add 10.0.0.0/8 dev"],
   ["ip", "rule add fwmark 1 lookup 100"],
   ["ip", "neighbour replace 10.0.0.1 lladdr 02:00:00:00:00:01 dev eth0"],

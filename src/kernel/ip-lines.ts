@@ -35,6 +35,7 @@ const tables: Readonly<Record<"ip" | "bridge", Readonly<Record<string, Reader>>>
     "address add": addAddress,
     "route add": (words) => route(create | exclusive, words),
     "route replace": (words) => route(create | replace, words),
+    "rule add": addRule,
     "neighbour replace": replaceNeighbour,
   },
   bridge: { "fdb replace": replaceForwarding },
@@ -188,23 +189,52 @@ function route(flags: number, words: readonly string[]): Encoder | undefined {
   const unreachable = words[0] === "unreachable";
   const [network = "", ...rest] = unreachable ? words.slice(1) : words;
   const target = network === "default" ? { address: "0.0.0.0", length: 0 } : cidr(network);
-  const given = options(rest, ["via", "dev", "scope"], ["onlink"]);
+  const given = options(rest, ["via", "dev", "scope", "table"], ["onlink"]);
   if (target === undefined || given === undefined) return undefined;
   const via = given.get("via");
   const device = given.get("dev");
   const scope = given.get("scope");
   if ((via !== undefined && !isIPv4(via)) || (scope !== undefined && scope !== "link")) return undefined;
+  const table = Number(given.get("table") ?? RT_TABLE_MAIN);
+  if (!isShortTable(table)) return undefined;
   const linked = scope === "link" || (via === undefined && !unreachable);
   return (lookups) =>
     message(
       RTM_NEWROUTE,
       flags,
-      u8(AF_INET, target.length, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT),
+      u8(AF_INET, target.length, 0, 0, table, RTPROT_BOOT),
       u8(linked ? scopes.link : scopes.universe, unreachable ? RTN_UNREACHABLE : RTN_UNICAST),
       u32(given.has("onlink") ? RTNH_F_ONLINK : 0),
       ...(target.length === 0 ? [] : [attribute(RTA_DST, ip(target.address))]),
       ...(via === undefined ? [] : [attribute(RTA_GATEWAY, ip(via))]),
       ...(device === undefined ? [] : [attribute(RTA_OIF, u32(lookups.index(device)))]),
+    );
+}
+
+/** Tables that fit into the one byte of a header. */
+function isShortTable(table: number): boolean {
+  return Number.isInteger(table) && table > 0 && table < 256;
+}
+
+const RTM_NEWRULE = 32;
+const FR_ACT_TO_TBL = 1;
+const FRA_PRIORITY = 6;
+const FRA_FWMARK = 10;
+
+/** struct fib_rule_hdr and attributes: packets with a mark look into a table. */
+function addRule(words: readonly string[]): Encoder | undefined {
+  const given = options(words, ["fwmark", "lookup", "priority"]);
+  const [mark, table, priority] = ["fwmark", "lookup", "priority"].map((key) => Number(given?.get(key)));
+  if (table === undefined || !isShortTable(table)) return undefined;
+  if (mark === undefined || priority === undefined || !(mark > 0 && priority > 0)) return undefined;
+  return () =>
+    message(
+      RTM_NEWRULE,
+      create | exclusive,
+      u8(AF_INET, 0, 0, 0, table, 0, 0, FR_ACT_TO_TBL),
+      u32(0),
+      attribute(FRA_FWMARK, u32(mark)),
+      attribute(FRA_PRIORITY, u32(priority)),
     );
 }
 

@@ -1,24 +1,21 @@
 /** Packet rules, given to the kernel as one transaction each. */
-import { openLibnftables } from "./libnftables.ts";
-import { inNetNs } from "./netns.ts";
+import { nftByThread } from "./nft-worker.ts";
 import { runOrThrow } from "./run.ts";
 import type { NetNs } from "./types.ts";
 
 export interface NftOptions {
   /** What it prints is JSON. */
   readonly json?: boolean;
-  /** Work that takes long, since it reads a large table: done apart from this thread. */
+  /** Work that takes long, since it reads a large table: by the program, beside other work. */
   readonly large?: boolean;
 }
 
 /** Characters; a longer script is large work, too. */
 const LONGEST_IN_PROCESS = 16_384;
 
-let library: ReturnType<typeof openLibnftables> | "unopened" = "unopened";
-
 /**
  * Carries out an nft script (`nft -f -`): all of it or nothing. Returns what it printed. Small work is done in this
- * process, by the library that the program nft is made of.
+ * process after `startNftThread`, by the library that the program nft is made of.
  * @throws InroadError `NftFailed` with what nft said.
  */
 export async function nft(
@@ -26,13 +23,14 @@ export async function nft(
   script: string,
   { json = false, large = script.length > LONGEST_IN_PROCESS }: NftOptions = {},
 ): Promise<string> {
-  if (library === "unopened") library = openLibnftables();
-  const run = library;
-  const said = large ? undefined : inNetNs(ns, () => run?.(script, json));
+  const said = large ? undefined : await nftByThread(ns, script, json);
   if (said !== undefined) return said;
   // After a failure, too: the program's words name the line that is wrong.
-  const args = [...(json ? ["-j"] : []), "-f", "-"];
-  return runOrThrow(ns, "nft", args, { code: "NftFailed", input: script });
+  // nft takes JSON only from a file for a script of its own, so this one goes as an argument.
+  const options = json
+    ? { args: ["-j", script], code: "NftFailed" }
+    : { args: ["-f", "-"], code: "NftFailed", input: script };
+  return runOrThrow(ns, "nft", options.args, options);
 }
 
 /**

@@ -1,17 +1,11 @@
 /** Threads that live in a namespace of their own, started again when they crash. */
-import { Worker } from "node:worker_threads";
+import { MessagePort, Worker } from "node:worker_threads";
 import type { Transferable } from "node:worker_threads";
 import { messageOf } from "#lib/errors";
+import type { Assignment } from "./thread.ts";
 import type { NetNs } from "./types.ts";
 
-/** What the thread finds in `workerData`; it calls `enterNetNs(ns)` before anything else. */
-export interface WorkerData {
-  readonly ns?: { readonly fd: number; readonly name: string };
-  readonly data: unknown;
-}
-
 export type WorkerEvent =
-  | { readonly kind: "started"; readonly restarts: number }
   | { readonly kind: "message"; readonly value: unknown }
   /** It ended without being closed; it starts again after `retryMs` milliseconds, unless `restart` is false. */
   | {
@@ -33,17 +27,52 @@ const LONGEST_RETRY_MS = 10_000;
 /** A life of this length counts as healthy: the next crash starts with the first delay again. */
 const HEALTHY_MS = 10_000;
 
+/** Threads that have loaded their script, or are about to, and wait for their assignment; by script. */
+const prepared = new Map<string, Worker[]>();
+
+/** Starts a thread from a script ahead of time: the next `startWorker` of that script takes it. From the home namespace. */
+export function prepareWorker(script: URL): void {
+  const worker = new Worker(script);
+  const waiting = prepared.get(script.href) ?? [];
+  prepared.set(script.href, [...waiting, worker]);
+  // One that fails is forgotten: the thread that is started in its place fails in the same way, and is heard.
+  worker.once("error", () => forget(script, worker));
+  worker.unref();
+}
+
+function forget(script: URL, worker: Worker): void {
+  const waiting = prepared.get(script.href) ?? [];
+  prepared.set(
+    script.href,
+    waiting.filter((other) => other !== worker),
+  );
+}
+
+/** What cannot be cloned must be named. */
+function portsIn(data: unknown): MessagePort[] {
+  const fields: unknown[] = typeof data === "object" && data !== null ? Object.values(data) : [];
+  return fields.filter((field) => field instanceof MessagePort);
+}
+
+function takePrepared(script: URL): Worker | undefined {
+  const worker = prepared.get(script.href)?.[0];
+  if (worker === undefined) return undefined;
+  forget(script, worker);
+  worker.removeAllListeners();
+  worker.ref();
+  return worker;
+}
+
 /**
- * Starts a thread from a script and keeps it running: after a crash (an uncaught error or any exit that was not
+ * Starts a thread from a script, which calls `awaitAssignment`, and keeps it running: after a crash (an uncaught error or any exit that was not
  * asked for) it starts again with exponential back-off. Must be called while this thread is in its home namespace,
  * since a thread is born where its parent is.
  */
 export function startWorker(
   script: URL,
   options: {
-    readonly name: string;
     readonly ns?: NetNs;
-    /** Anything that can be cloned; read again at every start. */
+    /** Anything that can be cloned; MessagePorts among its fields are handed over. Read again at every start. */
     readonly data: () => unknown;
     readonly onEvent: (event: WorkerEvent) => void;
     /** False leaves it to the caller to start again. Default true. */
@@ -58,15 +87,15 @@ export function startWorker(
   let delay = FIRST_RETRY_MS;
 
   const start = (): void => {
-    const workerData: WorkerData = {
+    const assignment: Assignment = {
       ...(ns === undefined ? {} : { ns: { fd: ns.fd, name: ns.name } }),
       data: options.data(),
     };
-    const thread = new Worker(script, { workerData, name: options.name });
+    const thread = takePrepared(script) ?? new Worker(script);
+    thread.postMessage(assignment, portsIn(assignment.data));
     const born = performance.now();
     let reason: string | undefined;
     worker = thread;
-    thread.on("online", () => options.onEvent({ kind: "started", restarts }));
     thread.on("message", (value: unknown) => options.onEvent({ kind: "message", value }));
     thread.on("error", (error) => (reason = messageOf(error)));
     thread.on("exit", (code) => {

@@ -35,6 +35,22 @@ describe("certificates", async () => {
     assert.ok(Math.abs(life - 86_400_000) < 60_000, `valid for ${life} ms`);
   });
 
+  it("fifty hosts fit into one certificate, with addresses of both families", async () => {
+    const dnsNames = Array.from({ length: 50 }, (_, index) => `host-${index}.example.com`);
+    const issued = await issueCertificate(ca, {
+      commonName: "ingress",
+      dnsNames,
+      ipAddresses: ["127.0.0.1", "fd00::1"],
+      usages: ["server"],
+      days: 20_000,
+    });
+    const certificate = new X509Certificate(issued.certificate);
+    assert.ok(certificate.verify(authority.publicKey));
+    assert.ok(dnsNames.every((name) => certificate.checkHost(name) === name));
+    assert.equal(certificate.checkIP("fd00::1"), "fd00::1");
+    assert.equal(new Date(certificate.validTo).getUTCFullYear() >= 2050, true);
+  });
+
   it("a TLS client that trusts the authority accepts a server certificate", async () => {
     const issued = await issueCertificate(ca, {
       commonName: "server",

@@ -28,6 +28,8 @@ const lines = (peer: NetNs): string[] => [
   "route replace 10.30.0.0/24 via 10.30.0.0 dev vx onlink",
   "route add 10.40.0.1 dev br0 scope link",
   "route add 10.41.0.0/24 dev br0",
+  "route replace default via 10.9.0.3 dev br0 table 101",
+  "rule add fwmark 1 lookup 101 priority 1001",
   "neighbour replace 10.9.0.2 lladdr 02:00:00:00:00:20 dev br0 nud permanent",
 ];
 const forwarding = ["fdb replace 02:00:00:00:00:21 dev vx dst 10.9.0.7 self permanent"];
@@ -45,6 +47,7 @@ async function dump(ns: NetNs): Promise<unknown> {
     ["ip", "-4", "address"],
     ["ip", "-d", "-4", "route", "show", "table", "all"],
     ["ip", "-4", "neighbour"],
+    ["ip", "-d", "-4", "rule"],
     ["bridge", "fdb", "show", "dev", "vx"],
   ];
   const texts = await Promise.all(

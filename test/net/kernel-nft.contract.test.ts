@@ -1,7 +1,9 @@
 /** The library does with a script what the program does. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createNetNs, nft, run } from "#kernel";
+import { createNetNs, nft, run, startNftThread } from "#kernel";
+
+startNftThread();
 
 const script = `table ip own {
   map endpoints {
@@ -29,8 +31,12 @@ test("a script has the same effect in this process as by the program", async () 
 test("a listing can be had as JSON", async () => {
   const node = createNetNs("node");
   await nft(node, "add table ip own\n");
-  const { nftables }: { nftables: object[] } = JSON.parse(await nft(node, "list tables\n", { json: true }));
-  assert.ok(nftables.some((item) => "table" in item));
+  for (const large of [false, true]) {
+    const { nftables }: { nftables: object[] } = JSON.parse(
+      await nft(node, "list tables\n", { json: true, large }),
+    );
+    assert.ok(nftables.some((item) => "table" in item));
+  }
 });
 
 test("a script with a mistake changes nothing, and the line is named", async () => {

@@ -183,7 +183,6 @@ test(
     const events: WorkerEvent[] = [];
     const seen = Promise.withResolvers<void>();
     const worker = startWorker(new URL("kernel-worker.ts", import.meta.url), {
-      name: "test",
       ns: left,
       data: () => "hello",
       onEvent: (event) => {

@@ -1,13 +1,11 @@
 /** A component for pod-lifecycle.test.ts: answers with its data and the addresses it sees. */
 import { createServer } from "node:http";
 import { networkInterfaces } from "node:os";
-import { parentPort, workerData } from "node:worker_threads";
-import { enterNetNs } from "#kernel";
-import type { WorkerData } from "#kernel";
+import { parentPort } from "node:worker_threads";
+import { awaitAssignment } from "#kernel/thread";
 import type { ComponentMessage } from "#path/pod";
 
-const { ns, data } = workerData as WorkerData;
-if (ns !== undefined) enterNetNs(ns);
+const data = await awaitAssignment();
 const say = (message: ComponentMessage): void => parentPort?.postMessage(message);
 const server = createServer((request, response) => {
   if (request.url === "/crash") throw new Error("asked to crash");

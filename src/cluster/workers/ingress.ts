@@ -8,10 +8,11 @@ import { debugPort } from "../system.ts";
 import { onCertificate } from "../threads.ts";
 import { enterPod } from "./worker.ts";
 
-const { data, client, log, ready, onStop } = enterPod();
+const { data, client, log, ready, onStop } = await enterPod();
 const source = createSnapshotSource(client, {
   domain: data.domain,
   controllerName: data.controllerName,
+  only: ["services", "endpointslices", "pods", "ingresses", "ingressclasses", "secrets"],
   log,
 });
 
@@ -42,7 +43,7 @@ const ingress = startIngress({
   defaultCertificate: { cert: data.certificate.certificate, key: data.certificate.key },
   log,
 });
-onCertificate(({ certificate, key }) => ingress.setDefaultCertificate({ cert: certificate, key }));
+onCertificate(data.line, ({ certificate, key }) => ingress.setDefaultCertificate({ cert: certificate, key }));
 onStop(() => ingress.close());
 await ingress.ready;
 ready();

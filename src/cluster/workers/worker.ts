@@ -1,8 +1,7 @@
 /** What every component's Worker does first: enter its pod's namespace for good, then reach the API server. */
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort, type MessagePort } from "node:worker_threads";
 import { createClient, httpsTransport, type Client } from "#client";
-import type { WorkerData } from "#kernel";
-import { enterNetNs } from "#kernel/netns";
+import { awaitAssignment } from "#kernel/thread";
 import { createLog, type Log } from "#lib/log";
 
 /** What the cluster gives a component at its start. */
@@ -17,6 +16,8 @@ export interface ComponentData {
   readonly debugToken: string;
   readonly nameserver: string;
   readonly certificate: { readonly certificate: string; readonly key: string };
+  /** To the main thread: see `threads.ts`. */
+  readonly line: MessagePort;
 }
 
 export interface Component {
@@ -29,12 +30,12 @@ export interface Component {
   onStop(stop: () => Promise<void>): void;
 }
 
-/** Enters the pod's network namespace and returns what the component works with. Call it first, once. */
-export function enterPod(): Component {
+/** Waits for the pod, enters its network namespace and returns what the component works with. Call it first, once. */
+export async function enterPod(): Promise<Component> {
   if (parentPort === null) throw new Error("this script runs as a Worker");
   const port = parentPort;
-  const { ns, data }: { ns?: WorkerData["ns"]; data: ComponentData } = workerData;
-  if (ns !== undefined) enterNetNs(ns);
+  // The cluster's own words (components.ts), so their shape is known.
+  const data = (await awaitAssignment()) as ComponentData;
   return {
     data,
     client: createClient(

@@ -33,6 +33,8 @@ export interface HealthChecker {
 }
 
 const FAILURES = 2;
+/** As `intervalMs`, for a target that is out: it is used soon after it comes up. */
+const RETRY_MS = 50;
 /** Longest answer read until its first line must have ended, bytes. */
 const MAX_ANSWER = 4096;
 
@@ -57,7 +59,8 @@ export function createHealthChecker(options: HealthCheckerOptions): HealthChecke
   const ask = (target: HealthTarget, entry: Watched): void => {
     const startedAt = clock.now();
     entry.stop = askOnce(target, { dial, timeoutMs, clock }, (result) => {
-      const rest = Math.max(0, intervalMs - (clock.now() - startedAt));
+      const isUp = [entry.health.state, result.state].includes("healthy");
+      const rest = Math.max(0, (isUp ? intervalMs : RETRY_MS) - (clock.now() - startedAt));
       entry.stop = clock.after(rest, () => ask(target, entry));
       learn(entry, result);
     });

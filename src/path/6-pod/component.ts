@@ -5,9 +5,9 @@ import { podId } from "./pod-object.ts";
 import type { ContainerEnd, ContainerPlace, Runner, RunningContainer } from "./runner.ts";
 
 export interface Component {
-  /** Module that the Worker runs; it calls `enterNetNs(workerData.ns)` first. */
+  /** Module that the Worker runs; it calls `awaitAssignment` first. */
   readonly script: URL;
-  /** Becomes `workerData.data`; must be cloneable. Called at every start. */
+  /** Becomes the data of its assignment; must be cloneable. Called at every start. */
   readonly data: (pod: ComponentPod) => unknown;
   /** Messages other than the ones below, for the head. */
   readonly onMessage?: (pod: ComponentPod, value: unknown) => void;
@@ -54,7 +54,6 @@ function startComponent(component: Component, place: ContainerPlace): RunningCon
   };
 
   const worker = startWorker(component.script, {
-    name: `${pod.namespace}/${pod.name}`,
     ns: place.ns,
     restart: false,
     data: () => component.data(pod),
