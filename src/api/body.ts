@@ -1,4 +1,5 @@
 import type { KindInfo, KubeObject } from "#kube";
+import { messageOf } from "#lib/errors";
 import { badRequest, unsupportedMediaType } from "./status.ts";
 import type { ApiFault } from "./status.ts";
 import { duplicateFields, jsonError } from "./strict-json.ts";
@@ -91,7 +92,14 @@ async function decodeYaml(text: string): Promise<Decoded> {
       `error converting YAML to JSON: yaml: line ${problem.linePos?.[0].line ?? 1}: ${problem.message.split("\n")[0] ?? ""}`,
     );
   }
-  const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+  const value = ((): unknown => {
+    try {
+      return document.toJS({ maxAliasCount: MAX_ALIASES });
+    } catch (error) {
+      // Aliases without an anchor, or too many of them, show only now.
+      throw badRequest(`error converting YAML to JSON: yaml: ${messageOf(error)}`);
+    }
+  })();
   if (!isRecord(value)) throw badRequest("error converting YAML to JSON: the document is not an object");
   const rows = text.split("\n");
   const duplicates = repeated.map((error) => {
