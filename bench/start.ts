@@ -44,9 +44,17 @@ function descendants(root: number): number[] {
   return below(root);
 }
 
+/** A process that may not be looked into (pasta gives up its rights) counts with its resident size, which is more. */
 function pssKiB(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-  return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0);
+  try {
+    return kiB(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"), "Pss");
+  } catch {
+    return kiB(readFileSync(`/proc/${pid}/status`, "utf8"), "VmRSS");
+  }
+}
+
+function kiB(text: string, field: string): number {
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(text)?.[1] ?? 0);
 }
 
 async function measure(env: NodeJS.ProcessEnv, name: string): Promise<Round> {
