@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { createCli, succeeded } from "../support/cli.ts";
+import { kubectlPath, runKubectl } from "../support/kubectl.ts";
 
 interface StandIn {
   readonly pod: string;
@@ -142,6 +143,24 @@ for (const mode of ["nftables", "iptables"]) {
       const pod = status.pods.find((entry) => entry.name.startsWith("api-"));
       const [answer] = answers(await exec(`pod/default/${pod?.name}`, "curl", "-s", "http://api-service/"));
       assert.match(answer?.pod ?? "", /^api-/);
+    });
+
+    test("kubectl shows the objects: the Ingress with the load balancer's address, three ready pods on two nodes", async () => {
+      const kubeconfig = succeeded(await cli("kubeconfig", "--name", name)).trim();
+      const options = { kubeconfig, cacheDir: join(cli.env["XDG_RUNTIME_DIR"] ?? "", "kubectl") };
+      const kubectl = async (...args: readonly string[]): Promise<string> =>
+        succeeded(await runKubectl(kubectlPath("v35") ?? "kubectl", args, options));
+      assert.match(
+        await kubectl("get", "ingress"),
+        /api-ingress +inroad +api\.hadywafa\.com +203\.0\.113\.128 +80/,
+      );
+      assert.match(
+        await kubectl("get", "service", "api-service"),
+        /ClusterIP +10\.96\.\d+\.\d+ +<none> +80\/TCP/,
+      );
+      const pods = (await kubectl("get", "pods", "-o", "wide", "--no-headers")).trim().split("\n");
+      const nodes = pods.map((line) => /^api-\S+ +1\/1 +Running .* (node-[ab]) /.exec(line)?.[1] ?? line);
+      assert.deepEqual(nodes.toSorted(), ["node-a", "node-a", "node-b"]);
     });
 
     test("trace explains a request hop by hop and agrees with the kernel", async () => {
