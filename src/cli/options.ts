@@ -9,3 +9,19 @@ export function nameOption(): Option {
 export function outputOption(formats: readonly string[]): Option {
   return new Option("-o, --output <format>", "output format").choices(formats).default("text");
 }
+
+/** The options of `up`, as commander gives them. */
+export interface UpOptions {
+  readonly name: string;
+  readonly filename: readonly string[];
+  readonly kustomize?: string;
+  readonly nodes: number;
+  readonly proxyMode: "nftables" | "iptables";
+  readonly overlay: "vxlan";
+  readonly publish: readonly string[];
+  readonly config?: string;
+  readonly dataDir?: string;
+  readonly detach: boolean;
+  readonly once: boolean;
+  readonly show?: string;
+}

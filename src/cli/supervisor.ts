@@ -23,10 +23,10 @@ import type { CommandMapping } from "#path/pod";
 import type { Egress } from "./egress.ts";
 import { createAuthority, kubeconfigText, type Authority } from "./identity.ts";
 import type { Loaded } from "./manifests.ts";
+import type { UpOptions } from "./options.ts";
 import { listenOnFirst, listenOnRequested } from "./ports.ts";
 import { describeReady, type ReadyFacts } from "./ready.ts";
 import { claim, firstProcess, release } from "./state.ts";
-import type { UpOptions } from "./up.ts";
 
 const stopGraceMs = 8_000;
 const apiPorts = [6443];

@@ -1,24 +1,9 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { InroadError } from "#lib/errors";
 import { notBuilt } from "./unbuilt.ts";
-import { nameOption } from "./options.ts";
+import { nameOption, type UpOptions } from "./options.ts";
 import { preflight } from "./doctor.ts";
 import { startDetached } from "./detach.ts";
-
-export interface UpOptions {
-  readonly name: string;
-  readonly filename: readonly string[];
-  readonly kustomize?: string;
-  readonly nodes: number;
-  readonly proxyMode: "nftables" | "iptables";
-  readonly overlay: "vxlan";
-  readonly publish: readonly string[];
-  readonly config?: string;
-  readonly dataDir?: string;
-  readonly detach: boolean;
-  readonly once: boolean;
-  readonly show?: string;
-}
 
 export function upCommand(): Command {
   return new Command("up")
