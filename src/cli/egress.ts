@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { findProgram, ipBatch, nft, run, setSysctls } from "#kernel";
@@ -13,12 +13,11 @@ import { numberToIPv4, parseCidr } from "#lib/ip";
 import { addresses, egressDevice, type EgressLink } from "#cluster";
 
 const forwarding = "net/ipv4/ip_forward";
+const forwardingMark = "/run/inroad.forwarding";
 
 interface HostChange {
   readonly table: string;
   readonly device: string;
-  /** We switched forwarding on: switch it off again when no other cluster of ours is there. */
-  readonly switchedForwarding: boolean;
 }
 
 export interface Egress {
@@ -41,7 +40,6 @@ async function throughHost(stateDir: string, network: string): Promise<Egress> {
   const change: HostChange = {
     table: `inroad-${id.toString("hex", 0, 4)}`,
     device: `inroad-${id.toString("hex", 0, 4)}`,
-    switchedForwarding: readFileSync(`/proc/sys/${forwarding}`, "utf8").trim() === "0",
   };
   const [host, cluster] = freePair(id);
   writeFileSync(changeFile(stateDir), JSON.stringify(change), { mode: 0o600 });
@@ -50,7 +48,7 @@ async function throughHost(stateDir: string, network: string): Promise<Egress> {
     `address add ${host}/30 dev ${change.device}`,
     `link set ${change.device} up`,
   ]);
-  if (change.switchedForwarding) setSysctls(undefined, { [forwarding]: "1" });
+  switchForwardingOn();
   await nft(
     undefined,
     `table ip ${change.table} {
@@ -104,7 +102,20 @@ export async function undoEgress(stateDir: string): Promise<void> {
   await run(undefined, "nft", ["delete", "table", "ip", change.table]);
   await run(undefined, "ip", ["link", "delete", change.device]);
   const others = Object.keys(networkInterfaces()).some((name) => name.startsWith("inroad-"));
-  if (change.switchedForwarding && !others) setSysctls(undefined, { [forwarding]: "0" });
+  if (!others) switchForwardingBack();
+}
+
+/** Who switches the host's forwarding on leaves a mark, so that the last cluster to go switches it off again. */
+function switchForwardingOn(): void {
+  if (readFileSync(`/proc/sys/${forwarding}`, "utf8").trim() !== "0") return;
+  writeFileSync(forwardingMark, "", { mode: 0o600 });
+  setSysctls(undefined, { [forwarding]: "1" });
+}
+
+function switchForwardingBack(): void {
+  if (!existsSync(forwardingMark)) return;
+  setSysctls(undefined, { [forwarding]: "0" });
+  rmSync(forwardingMark);
 }
 
 function changeFile(stateDir: string): string {
