@@ -10,6 +10,36 @@ export function isIPv6(text: string): boolean {
   return !text.includes("%") && ipaddr.IPv6.isValid(text);
 }
 
+export type IpFamily = "IPv4" | "IPv6";
+
+/** The family of an address that is known to be one. */
+export function familyOf(address: string): IpFamily {
+  return address.includes(":") ? "IPv6" : "IPv4";
+}
+
+/** The one way to write an address (RFC 5952 for IPv6), as the kernel prints it; undefined for anything but an address. */
+export function canonicalAddress(text: string): string | undefined {
+  if (isIPv4(text)) return text;
+  return isIPv6(text) ? ipaddr.IPv6.parse(text).toRFC5952String() : undefined;
+}
+
+/** A network of either family with its host bits cleared, `fd00:10:96::/112`; undefined for anything but a network. */
+export function canonicalCidr(text: string): string | undefined {
+  const [address = "", prefix = ""] = text.split("/");
+  if (canonicalAddress(address) === undefined || !/^\d{1,3}$/.test(prefix)) return undefined;
+  const bits = Number(prefix);
+  if (bits > (familyOf(address) === "IPv4" ? 32 : 128)) return undefined;
+  const { IPv4, IPv6 } = ipaddr;
+  const network = (familyOf(address) === "IPv4" ? IPv4 : IPv6).networkAddressFromCIDR(`${address}/${bits}`);
+  return `${canonicalAddress(network.toString())}/${bits}`;
+}
+
+/** A text by which addresses sort: IPv4 before IPv6, then by number. */
+export function addressOrder(address: string): string {
+  const bytes = ipaddr.parse(address).toByteArray();
+  return `${bytes.length === 4 ? 4 : 6}${Buffer.from(bytes).toString("hex")}`;
+}
+
 /** The address as an unsigned 32-bit number. Throws for anything but IPv4. */
 export function ipv4ToNumber(text: string): number {
   const [a = 0, b = 0, c = 0, d = 0] = ipaddr.IPv4.parse(text).octets;

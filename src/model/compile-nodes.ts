@@ -1,5 +1,5 @@
 import type { KubeObject } from "#kube";
-import { isIPv4 } from "#lib/ip";
+import { canonicalAddress, canonicalCidr, familyOf, isIPv4, type IpFamily } from "#lib/ip";
 import { nameOf } from "./objects.ts";
 import type { Finding, NodeModel } from "./types.ts";
 import { asNode } from "./views.ts";
@@ -9,9 +9,13 @@ const backendData = "flannel.alpha.coreos.com/backend-data";
 
 const excludedLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-function isNetwork(text: string | undefined): text is string {
-  const [address = "", prefix = ""] = (text ?? "").split("/");
-  return isIPv4(address) && /^\d{1,2}$/.test(prefix) && Number(prefix) <= 32;
+const zoneLabel = "topology.kubernetes.io/zone";
+
+/** The first of each family, in canonical form. */
+function onePerFamily(texts: readonly string[]): readonly string[] {
+  const families = new Map<IpFamily, string>();
+  for (const text of texts) if (!families.has(familyOf(text))) families.set(familyOf(text), text);
+  return [...families.values()];
 }
 
 /**
@@ -21,10 +25,16 @@ function isNetwork(text: string | undefined): text is string {
 export function compileNode(object: KubeObject): NodeModel | Finding {
   const node = asNode(object);
   const name = nameOf(object);
-  const address = node.status?.addresses?.find(
-    (entry) => entry.type === "InternalIP" && isIPv4(entry.address),
-  )?.address;
-  const podCIDR = [node.spec?.podCIDR, ...(node.spec?.podCIDRs ?? [])].find(isNetwork);
+  const addresses = onePerFamily(
+    (node.status?.addresses ?? []).flatMap((entry) =>
+      entry.type === "InternalIP" ? (canonicalAddress(entry.address) ?? []) : [],
+    ),
+  );
+  const podCIDRs = onePerFamily(
+    [node.spec?.podCIDR ?? "", ...(node.spec?.podCIDRs ?? [])].flatMap((cidr) => canonicalCidr(cidr) ?? []),
+  );
+  const address = addresses.find(isIPv4);
+  const podCIDR = podCIDRs.find((cidr) => familyOf(cidr) === "IPv4");
   if (address === undefined || podCIDR === undefined) {
     const missing = address === undefined ? "IPv4 InternalIP in status.addresses" : "IPv4 spec.podCIDR";
     return {
@@ -38,10 +48,14 @@ export function compileNode(object: KubeObject): NodeModel | Finding {
     };
   }
   const vtepMac = vtepMacOf(object.metadata?.annotations?.[backendData]);
+  const zone = object.metadata?.labels?.[zoneLabel];
   return {
     name,
     address,
+    addresses,
     podCIDR,
+    podCIDRs,
+    ...(zone === undefined || zone === "" ? {} : { zone }),
     ...(vtepMac === undefined ? {} : { vtepMac }),
     ...(excludedLabel in (object.metadata?.labels ?? {}) ? { excludedFromLoadBalancers: true } : {}),
     ready: node.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false,

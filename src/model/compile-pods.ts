@@ -1,4 +1,5 @@
 import { componentOf, type KubeObject } from "#kube";
+import { canonicalAddress } from "#lib/ip";
 import type { Container, Pod } from "kubernetes-types/core/v1.js";
 import { perObject } from "./memo.ts";
 import { nameOf, namespaceOf } from "./objects.ts";
@@ -12,12 +13,15 @@ export const compilePod = perObject((object: KubeObject): PodModel => {
   const hostname = spec?.hostname;
   const subdomain = spec?.subdomain;
   const component = componentOf(object);
+  const addresses = addressesOf(status);
+  const weight = weightOf(object);
   return {
     namespace: namespaceOf(object),
     name: nameOf(object),
     uid: object.metadata?.uid ?? "",
     node: spec?.nodeName,
-    address: status?.podIP,
+    address: addresses[0],
+    addresses,
     labels: object.metadata?.labels ?? {},
     ready: status?.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false,
     terminating: object.metadata?.deletionTimestamp !== undefined,
@@ -25,9 +29,21 @@ export const compilePod = perObject((object: KubeObject): PodModel => {
     ports: longRunning(pod).flatMap(portsOf),
     ...(hostname === undefined || hostname === "" ? {} : { hostname }),
     ...(subdomain === undefined || subdomain === "" ? {} : { subdomain }),
+    ...(weight === undefined ? {} : { weight }),
     ...(component === undefined ? {} : { component }),
   };
 });
+
+function addressesOf(status: Pod["status"]): readonly string[] {
+  const all = [status?.podIP, ...(status?.podIPs ?? []).map(({ ip }) => ip)];
+  return [...new Set(all.flatMap((ip) => canonicalAddress(ip ?? "") ?? []))];
+}
+
+/** What is no whole number from 1 to 100 counts for nothing. */
+function weightOf(object: KubeObject): number | undefined {
+  const text = object.metadata?.annotations?.["inroad.dev/weight"];
+  return text !== undefined && /^(?:[1-9]\d?|100)$/.test(text) ? Number(text) : undefined;
+}
 
 /** A pod that ran to its end; its address may already belong to another pod. */
 export function isTerminal(object: KubeObject): boolean {

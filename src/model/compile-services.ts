@@ -2,11 +2,18 @@
 import type { KubeObject } from "#kube";
 import type { ServicePort as WirePort } from "kubernetes-types/core/v1.js";
 import type { Endpoint as WireEndpoint, EndpointSlice } from "kubernetes-types/discovery/v1.js";
-import { ipv4ToNumber, isIPv4, isIPv6 } from "#lib/ip";
+import { addressOrder, canonicalAddress, canonicalCidr, familyOf } from "#lib/ip";
 import { protocolOf } from "./compile-pods.ts";
 import { byText, keyOf, nameOf, namespaceOf } from "./objects.ts";
-import type { Endpoint, ServiceModel, ServicePort } from "./types.ts";
+import type { Endpoint, Scheduler, ServiceModel, ServicePort } from "./types.ts";
 import { asEndpointSlice, asService } from "./views.ts";
+
+/** sessionAffinityConfig.clientIP.timeoutSeconds, if the API has not set it: three hours. */
+const DEFAULT_AFFINITY_SECONDS = 10_800;
+
+const schedulerAnnotation = "inroad.dev/scheduler";
+
+const schedulers: readonly Scheduler[] = ["rr", "wrr", "lc", "sh"];
 
 /** Slices by `namespace/name` of their Service. */
 export type SlicesByService = ReadonlyMap<string, readonly EndpointSlice[]>;
@@ -46,10 +53,10 @@ export function compileService(object: KubeObject, groups: SlicesByService): Ser
   return service;
 }
 
-/** Only IPv4 slices are read. */
+/** Slices of names (addressType FQDN) are not read; kube-proxy ignores them, too. */
 function joinService(object: KubeObject, all: readonly EndpointSlice[]): ServiceModel {
   const { spec, status } = asService(object);
-  const slices = all.filter((slice) => slice.addressType === "IPv4");
+  const slices = all.filter(({ addressType }) => addressType === "IPv4" || addressType === "IPv6");
   const clusterIPs = spec?.clusterIPs ?? (spec?.clusterIP === undefined ? [] : [spec.clusterIP]);
   const headless = clusterIPs[0] === "None";
   const type = typeOf(spec?.type);
@@ -58,27 +65,54 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     namespace: namespaceOf(object),
     name: nameOf(object),
     type,
-    clusterIPs: headless || type === "ExternalName" ? [] : clusterIPs.filter(isAddress),
+    clusterIPs: headless || type === "ExternalName" ? [] : clusterIPs.flatMap(addressOrNothing),
     headless,
     ...(spec?.externalName === undefined ? {} : { externalName: spec.externalName }),
     selector: spec?.selector ?? {},
     ports,
     loadBalancerIPs: (status?.loadBalancer?.ingress ?? [])
       .filter((entry) => entry.ipMode !== "Proxy")
-      .flatMap((entry) => (entry.ip !== undefined && isAddress(entry.ip) ? [entry.ip] : [])),
+      .flatMap((entry) => addressOrNothing(entry.ip)),
     externalTrafficPolicy: spec?.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     internalTrafficPolicy: spec?.internalTrafficPolicy === "Local" ? "Local" : "Cluster",
     ...(spec?.healthCheckNodePort === undefined || spec.healthCheckNodePort === 0
       ? {}
       : { healthCheckNodePort: spec.healthCheckNodePort }),
-    sessionAffinity: spec?.sessionAffinity === "ClientIP" ? "ClientIP" : "None",
+    ...affinityOf(spec),
+    ...addressListsOf(spec),
+    ...schedulerOf(object),
     publishNotReadyAddresses: spec?.publishNotReadyAddresses ?? false,
     ...(ports.length === 0 && headless ? { portlessEndpoints: portless(slices) } : {}),
   };
 }
 
-function isAddress(text: string): boolean {
-  return isIPv4(text) || isIPv6(text);
+type Spec = ReturnType<typeof asService>["spec"];
+
+function affinityOf(spec: Spec): Pick<ServiceModel, "sessionAffinity" | "affinityTimeoutSeconds"> {
+  if (spec?.sessionAffinity !== "ClientIP") return { sessionAffinity: "None" };
+  const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? DEFAULT_AFFINITY_SECONDS;
+  return { sessionAffinity: "ClientIP", affinityTimeoutSeconds: seconds };
+}
+
+function addressListsOf(spec: Spec): Pick<ServiceModel, "externalIPs" | "sourceRanges"> {
+  const externalIPs = (spec?.externalIPs ?? []).flatMap(addressOrNothing);
+  const ranges = (spec?.loadBalancerSourceRanges ?? []).map((range) => range.trim());
+  const sourceRanges = ranges.flatMap((range) => canonicalCidr(range) ?? []);
+  return {
+    ...(externalIPs.length === 0 ? {} : { externalIPs }),
+    // Where none of the ranges can be read, nobody is let in.
+    ...(ranges.length === 0 ? {} : { sourceRanges }),
+  };
+}
+
+function schedulerOf(object: KubeObject): Pick<ServiceModel, "scheduler"> {
+  const wanted = object.metadata?.annotations?.[schedulerAnnotation];
+  const scheduler = schedulers.find((name) => name === wanted);
+  return scheduler === undefined || scheduler === "rr" ? {} : { scheduler };
+}
+
+function addressOrNothing(text: string | undefined): string | [] {
+  return canonicalAddress(text ?? "") ?? [];
 }
 
 function typeOf(type: string | undefined): ServiceModel["type"] {
@@ -113,7 +147,8 @@ function endpointsOf(slice: EndpointSlice, port: number): Endpoint[] {
     endpoint.addresses
       // All addresses of an endpoint are fungible: consumers use the first one only (API documentation).
       .slice(0, 1)
-      .filter(isIPv4)
+      .flatMap(addressOrNothing)
+      .filter((address) => familyOf(address) === slice.addressType)
       .map((address) => compileEndpoint(endpoint, address, port, slice.metadata?.namespace)),
   );
 }
@@ -125,6 +160,7 @@ function compileEndpoint(
   namespace: string | undefined,
 ): Endpoint {
   const { conditions, targetRef, nodeName, hostname } = endpoint;
+  const hints = hintsOf(endpoint);
   const ready = conditions?.ready ?? true;
   return {
     address,
@@ -134,23 +170,40 @@ function compileEndpoint(
       ? { pod: { namespace: targetRef.namespace ?? namespace ?? "default", name: targetRef.name } }
       : {}),
     ...(hostname === undefined || hostname === "" ? {} : { hostname }),
+    ...(hints === undefined ? {} : { hints }),
     ready,
     serving: conditions?.serving ?? ready,
     terminating: conditions?.terminating ?? false,
   };
 }
 
+/** Hints for nodes are newer than the published types (KEP-3015). */
+function hintsOf(endpoint: WireEndpoint): Endpoint["hints"] | undefined {
+  const hints: Hints | undefined = endpoint.hints;
+  if (hints === undefined) return undefined;
+  return {
+    nodes: (hints.forNodes ?? []).map(({ name }) => name),
+    zones: (hints.forZones ?? []).map(({ name }) => name),
+  };
+}
+
+interface Hints {
+  readonly forZones?: readonly { readonly name: string }[];
+  readonly forNodes?: readonly { readonly name: string }[];
+}
+
 /** Without duplicates (the same endpoint may stand in two slices for a moment: the better state counts), sorted. */
 function joined(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const byPlace = new Map<string, Endpoint>();
   for (const endpoint of endpoints) {
-    const place = `${endpoint.address}:${endpoint.port}`;
+    const place = `${endpoint.address} ${endpoint.port}`;
     const known = byPlace.get(place);
     if (known === undefined || worth(endpoint) > worth(known)) byPlace.set(place, endpoint);
   }
-  return [...byPlace.values()].sort(
-    (a, b) => ipv4ToNumber(a.address) - ipv4ToNumber(b.address) || a.port - b.port,
-  );
+  return [...byPlace.values()]
+    .map((endpoint) => ({ endpoint, order: addressOrder(endpoint.address) }))
+    .sort((a, b) => byText(a.order, b.order) || a.endpoint.port - b.endpoint.port)
+    .map(({ endpoint }) => endpoint);
 }
 
 function worth(endpoint: Endpoint): number {

@@ -109,10 +109,12 @@ function compilePods(objects: readonly KubeObject[], findings: Finding[]): Compi
     pods.set(key, pod);
     if (isTerminal(object)) return;
     running.push(pod);
-    if (pod.address === undefined || pod.hostNetwork) return;
-    // An address may be given out again while its last owner still ends.
-    const owner = podsByAddress.get(pod.address);
-    if (owner === undefined || !pod.terminating || owner.terminating) podsByAddress.set(pod.address, pod);
+    if (pod.hostNetwork) return;
+    for (const address of pod.addresses) {
+      // An address may be given out again while its last owner still ends.
+      const owner = podsByAddress.get(address);
+      if (owner === undefined || !pod.terminating || owner.terminating) podsByAddress.set(address, pod);
+    }
   });
   return { pods, podsByAddress, index: indexPods(running) };
 }

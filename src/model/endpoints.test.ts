@@ -116,7 +116,7 @@ const cases: readonly (readonly [
 for (const [name, states, [internal, external], traffic, usable, policyDrop] of cases) {
   test(`endpoints: ${name}`, () => {
     const service = { internalTrafficPolicy: internal, externalTrafficPolicy: external };
-    const choice = chooseEndpoints(port(states), service, { node: "node-a", traffic });
+    const choice = chooseEndpoints(port(states), service, { node: "node-a", family: "IPv4", traffic });
     assert.deepEqual(
       choice.usable.map(({ address }) => Number(address.slice(7))),
       usable,
@@ -132,7 +132,11 @@ for (const [name, states, [internal, external], traffic, usable, policyDrop] of 
 test("every endpoint gets its reason", () => {
   const states = { "1a": "ready", "2a": "serving, terminating", "3a": "not ready", "4b": "ready" } as const;
   const service = { internalTrafficPolicy: "Local", externalTrafficPolicy: "Cluster" } as const;
-  const { reasons } = chooseEndpoints(port(states), service, { node: "node-a", traffic: "internal" });
+  const { reasons } = chooseEndpoints(port(states), service, {
+    node: "node-a",
+    family: "IPv4",
+    traffic: "internal",
+  });
   assert.deepEqual(
     reasons.map(({ reason }) => reason),
     [
@@ -142,4 +146,120 @@ test("every endpoint gets its reason", () => {
       "not on node-a, and the traffic policy is Local",
     ],
   );
+});
+
+type Hinted = readonly [key: string, nodes: string, zones: string, state?: State];
+
+/** `["1a", "node-a", "zone-1"]`: the endpoint 10.0.0.1 on node-a is meant for node-a and for zone-1. */
+function hinted(...list: readonly Hinted[]): Pick<ServicePort, "endpoints"> {
+  const words = (text: string): string[] => text.split(" ").filter((word) => word !== "");
+  return {
+    endpoints: list.map(([key, nodes, zones, state = "ready"]) => ({
+      ...endpoint(`10.0.0.${key.slice(0, -1)}`, `node-${key.slice(-1)}`, state),
+      hints: { nodes: words(nodes), zones: words(zones) },
+    })),
+  };
+}
+
+const hintCases: readonly (readonly [
+  name: string,
+  endpoints: readonly Hinted[],
+  usable: readonly number[],
+  policy?: "Local",
+])[] = [
+  [
+    "those meant for the node",
+    [
+      ["1a", "node-a", ""],
+      ["2b", "node-b", ""],
+    ],
+    [1],
+  ],
+  [
+    "the node's hints go before the zone's",
+    [
+      ["1a", "node-a", "zone-1"],
+      ["2b", "node-b", "zone-1"],
+    ],
+    [1],
+  ],
+  [
+    "no hint for this node: those of its zone",
+    [
+      ["1b", "node-b", "zone-1"],
+      ["2c", "node-c", "zone-2"],
+    ],
+    [1],
+  ],
+  [
+    "one ready endpoint without a hint: all",
+    [
+      ["1a", "", "zone-1"],
+      ["2b", "", ""],
+    ],
+    [1, 2],
+  ],
+  [
+    "none for this zone: all",
+    [
+      ["1b", "", "zone-2"],
+      ["2b", "", "zone-2"],
+    ],
+    [1, 2],
+  ],
+  [
+    "endpoints that are not ready need no hint",
+    [
+      ["1a", "", "zone-1"],
+      ["2b", "", "", "not ready"],
+    ],
+    [1],
+  ],
+  [
+    "none ready: hints are not looked at",
+    [
+      ["1a", "", "zone-1", "serving, terminating"],
+      ["2b", "", "zone-2", "serving, terminating"],
+    ],
+    [1, 2],
+  ],
+  [
+    "policy Local looks at no hint",
+    [
+      ["1a", "", "zone-2"],
+      ["2b", "", "zone-1"],
+    ],
+    [1],
+    "Local",
+  ],
+];
+
+for (const [name, endpoints, usable, policy = "Cluster"] of hintCases) {
+  test(`topology hints: ${name}`, () => {
+    const service = { internalTrafficPolicy: policy, externalTrafficPolicy: "Cluster" } as const;
+    const query = { node: "node-a", zone: "zone-1", family: "IPv4", traffic: "internal" } as const;
+    const choice = chooseEndpoints(hinted(...endpoints), service, query);
+    assert.deepEqual(
+      choice.usable.map(({ address }) => Number(address.slice(7))),
+      usable,
+    );
+    assert.equal(choice.reasons.length, endpoints.length);
+  });
+}
+
+test("a connection never changes its family", () => {
+  const both = {
+    endpoints: [endpoint("10.0.0.1", "node-a", "ready"), endpoint("fd00::1", "node-a", "ready")],
+  };
+  const service = { internalTrafficPolicy: "Cluster", externalTrafficPolicy: "Cluster" } as const;
+  const { usable, reasons } = chooseEndpoints(both, service, {
+    node: "node-a",
+    family: "IPv6",
+    traffic: "internal",
+  });
+  assert.deepEqual(
+    usable.map(({ address }) => address),
+    ["fd00::1"],
+  );
+  assert.equal(reasons.length, 1);
 });

@@ -1,12 +1,17 @@
 /**
  * Which endpoints a connection may be sent to: the one place of that truth, with the semantics of kube-proxy's
- * CategorizeEndpoints. Topology hints are not honoured (a finding says so).
+ * CategorizeEndpoints (KEP-1669, KEP-2433, KEP-3015).
  */
-import type { Endpoint, ServiceModel, ServicePort } from "./types.ts";
+import { familyOf } from "#lib/ip";
+import type { Endpoint, IpFamily, ServiceModel, ServicePort } from "./types.ts";
 
 export interface EndpointQuery {
   /** The node whose rules decide. */
   readonly node: string;
+  /** The zone of that node, for topology hints. */
+  readonly zone?: string | undefined;
+  /** The family of the Service address: a connection never changes it. */
+  readonly family: IpFamily;
   /**
    * `internal`: to a ClusterIP. `external`: from outside to a NodePort or load-balancer address.
    * `short-circuit`: from a pod or node of the cluster to a load-balancer address, where externalTrafficPolicy Local
@@ -29,33 +34,34 @@ export interface EndpointChoice {
    * has some (DROP), false if there is none anywhere (REJECT).
    */
   readonly policyDrop: boolean;
-  /** One per endpoint of the port. */
+  /** One per endpoint of the port and family. */
   readonly reasons: readonly EndpointReason[];
 }
 
+type Policies = Pick<ServiceModel, "internalTrafficPolicy" | "externalTrafficPolicy">;
+
 /**
  * The endpoints that a new connection to this Service port may reach from `query.node`: the ready ones within the
- * traffic policy; if there are none, those that still serve while terminating; never others.
+ * traffic policy, or, with policy Cluster, those that topology hints mean for this node; if there are none, those that
+ * still serve while terminating; never others.
  */
 export function chooseEndpoints(
-  port: ServicePort,
-  service: Pick<ServiceModel, "internalTrafficPolicy" | "externalTrafficPolicy">,
+  port: Pick<ServicePort, "endpoints">,
+  service: Policies,
   query: EndpointQuery,
 ): EndpointChoice {
-  const local = policyOf(service, query.traffic) === "Local";
-  const inScope = (endpoint: Endpoint): boolean => !local || endpoint.node === query.node;
-  const scope = port.endpoints.filter(inScope);
-  const ready = scope.filter((endpoint) => endpoint.ready);
-  const usable = ready.length > 0 ? ready : scope.filter(servesWhileTerminating);
-  const anywhere = port.endpoints.some((endpoint) => endpoint.ready || servesWhileTerminating(endpoint));
-  const reasons = port.endpoints.map((endpoint) => ({
+  const all = port.endpoints.filter((endpoint) => familyOf(endpoint.address) === query.family);
+  const scope = scopeOf(all, policyOf(service, query.traffic), query);
+  const inScope = all.filter(scope.has);
+  const ready = inScope.filter((endpoint) => endpoint.ready);
+  const usable = ready.length > 0 ? ready : inScope.filter(servesWhileTerminating);
+  const anywhere = all.some((endpoint) => endpoint.ready || servesWhileTerminating(endpoint));
+  const reasons = all.map((endpoint) => ({
     endpoint,
     eligible: usable.includes(endpoint),
-    reason: inScope(endpoint)
-      ? stateReason(endpoint, ready.length > 0)
-      : `not on ${query.node}, and the traffic policy is Local`,
+    reason: scope.has(endpoint) ? stateReason(endpoint, ready.length > 0) : scope.otherwise,
   }));
-  return { usable, policyDrop: local && usable.length === 0 && anywhere, reasons };
+  return { usable, policyDrop: scope.local && usable.length === 0 && anywhere, reasons };
 }
 
 /**
@@ -66,12 +72,43 @@ export function readyOn(service: Pick<ServiceModel, "ports">, node: string): rea
   return service.ports.flatMap(({ endpoints }) => endpoints.filter((end) => end.ready && end.node === node));
 }
 
-function policyOf(
-  service: Pick<ServiceModel, "internalTrafficPolicy" | "externalTrafficPolicy">,
-  traffic: EndpointQuery["traffic"],
-): "Cluster" | "Local" {
+function policyOf(service: Policies, traffic: EndpointQuery["traffic"]): "Cluster" | "Local" {
   if (traffic === "internal") return service.internalTrafficPolicy;
   return traffic === "external" ? service.externalTrafficPolicy : "Cluster";
+}
+
+interface Scope {
+  readonly local: boolean;
+  readonly has: (endpoint: Endpoint) => boolean;
+  /** Why an endpoint outside does not count. */
+  readonly otherwise: string;
+}
+
+function scopeOf(all: readonly Endpoint[], policy: "Cluster" | "Local", query: EndpointQuery): Scope {
+  const { node, zone } = query;
+  if (policy === "Local") {
+    const otherwise = `not on ${node}, and the traffic policy is Local`;
+    return { local: true, has: (endpoint) => endpoint.node === node, otherwise };
+  }
+  const ready = all.filter((endpoint) => endpoint.ready);
+  const hinted = hintedFor(ready, "nodes", node) ?? hintedFor(ready, "zones", zone);
+  if (hinted === undefined) return { local: false, has: () => true, otherwise: "" };
+  const otherwise = `not meant for ${hinted.level === "nodes" ? `node ${node}` : `zone ${zone}`} (topology hints)`;
+  // Those that only serve while terminating count where no endpoint is ready; then hints are not looked at.
+  return { local: false, has: (endpoint) => !endpoint.ready || hinted.endpoints.has(endpoint), otherwise };
+}
+
+/** Hints count if every ready endpoint has one and at least one is for this place. */
+function hintedFor(
+  ready: readonly Endpoint[],
+  level: "nodes" | "zones",
+  place: string | undefined,
+): { readonly level: typeof level; readonly endpoints: ReadonlySet<Endpoint> } | undefined {
+  if (place === undefined || ready.some((endpoint) => (endpoint.hints?.[level] ?? []).length === 0)) {
+    return undefined;
+  }
+  const endpoints = new Set(ready.filter((endpoint) => endpoint.hints?.[level].includes(place)));
+  return endpoints.size === 0 ? undefined : { level, endpoints };
 }
 
 function servesWhileTerminating(endpoint: Endpoint): boolean {

@@ -5,6 +5,8 @@
  * One bad object never blocks another: what cannot be used becomes a `Finding`.
  */
 
+export type { IpFamily } from "#lib/ip";
+
 /** `namespace/name` of a namespaced object; the key of the maps below. */
 export type NamespacedName = string;
 
@@ -33,10 +35,16 @@ export interface Finding {
 
 export interface NodeModel {
   readonly name: string;
-  /** Address on the underlay (InternalIP). */
+  /** IPv4 address on the underlay (InternalIP). */
   readonly address: string;
-  /** The pods of this node live in this CIDR. */
+  /** All InternalIPs, at most one of each family, the primary one first. */
+  readonly addresses: readonly string[];
+  /** The pods of this node have their IPv4 addresses in this CIDR. */
   readonly podCIDR: string;
+  /** One CIDR of each family that pods have addresses of, the primary one first. */
+  readonly podCIDRs: readonly string[];
+  /** Label `topology.kubernetes.io/zone`. */
+  readonly zone?: string;
   /** VXLAN tunnel endpoint, if the node announced one (flannel.alpha.coreos.com/backend-data). */
   readonly vtepMac?: string;
   readonly ready: boolean;
@@ -49,7 +57,10 @@ export interface PodModel {
   readonly name: string;
   readonly uid: string;
   readonly node: string | undefined;
+  /** The primary one of `addresses`. */
   readonly address: string | undefined;
+  /** status.podIPs, in their canonical form: at most one of each family. */
+  readonly addresses: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly ready: boolean;
   readonly terminating: boolean;
@@ -59,6 +70,8 @@ export interface PodModel {
   /** `spec.hostname` etc. for headless Services. */
   readonly hostname?: string;
   readonly subdomain?: string;
+  /** Annotation `inroad.dev/weight`, 1 to 100: share of the connections of Services with scheduler `wrr`. */
+  readonly weight?: number;
   /** Set for Inroad's own components ("ingress", "dns"), by the label `inroad.dev/component` in the system's namespaces. */
   readonly component?: string;
 }
@@ -66,9 +79,12 @@ export interface PodModel {
 export type Protocol = "TCP" | "UDP" | "SCTP";
 
 export interface Endpoint {
+  /** IPv4 or IPv6, in its canonical form. */
   readonly address: string;
   readonly port: number;
   readonly node?: string;
+  /** For which nodes and zones it is meant, if the EndpointSlice says so (topology hints). */
+  readonly hints?: { readonly nodes: readonly string[]; readonly zones: readonly string[] };
   readonly pod?: { readonly namespace: string; readonly name: string };
   readonly hostname?: string;
   readonly ready: boolean;
@@ -76,13 +92,19 @@ export interface Endpoint {
   readonly terminating: boolean;
 }
 
+/**
+ * How the endpoints of a Service are chosen, under the names that IPVS gives them: round robin, weighted round robin, least
+ * connections, source hash.
+ */
+export type Scheduler = "rr" | "wrr" | "lc" | "sh";
+
 export interface ServicePort {
   readonly name: string;
   readonly protocol: Protocol;
   readonly port: number;
   readonly targetPort: number | string;
   readonly nodePort?: number;
-  /** Joined over all slices of the Service, without duplicates, sorted by address then port. */
+  /** Of both families, joined over all slices of the Service, without duplicates, sorted: IPv4 first, by address, then by port. */
   readonly endpoints: readonly Endpoint[];
 }
 
@@ -98,10 +120,18 @@ export interface ServiceModel {
   readonly ports: readonly ServicePort[];
   /** status.loadBalancer.ingress[].ip with ipMode VIP (the default). */
   readonly loadBalancerIPs: readonly string[];
+  /** spec.externalIPs; the proxy serves them only where it is told to (CVE-2020-8554). */
+  readonly externalIPs?: readonly string[];
+  /** spec.loadBalancerSourceRanges, canonical: who may reach the load-balancer addresses. Absent: everybody. */
+  readonly sourceRanges?: readonly string[];
   readonly externalTrafficPolicy: "Cluster" | "Local";
   readonly internalTrafficPolicy: "Cluster" | "Local";
   readonly healthCheckNodePort?: number;
   readonly sessionAffinity: "None" | "ClientIP";
+  /** How long affinity outlives a client's last connection, in seconds; present with ClientIP. */
+  readonly affinityTimeoutSeconds?: number;
+  /** Annotation `inroad.dev/scheduler`; absent: `rr`. */
+  readonly scheduler?: Scheduler;
   readonly publishNotReadyAddresses: boolean;
   /** Endpoints of a headless Service that has no ports, for its DNS records; their `port` is 0. */
   readonly portlessEndpoints?: readonly Endpoint[];

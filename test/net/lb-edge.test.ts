@@ -58,7 +58,7 @@ function snapshotWith(services: readonly ServiceModel[]): Snapshot {
     nodes: new Map(
       Object.entries(addresses).map(([name, address]) => [
         name,
-        { name, address, podCIDR: "10.244.0.0/24", ready: true },
+        { name, address, addresses: [address], podCIDR: "10.244.0.0/24", podCIDRs: [], ready: true },
       ]),
     ),
     pods: new Map(),

@@ -68,7 +68,8 @@ function nodeModels(): ReadonlyMap<string, NodeModel> {
     identities.map((identity) => {
       const data = nodeOf(identity.name).annotations["flannel.alpha.coreos.com/backend-data"] ?? "{}";
       const { VtepMAC } = JSON.parse(data) as { VtepMAC: string };
-      return [identity.name, { ...identity, vtepMac: VtepMAC, ready: true }];
+      const lists = { addresses: [identity.address], podCIDRs: [identity.podCIDR] };
+      return [identity.name, { ...identity, ...lists, vtepMac: VtepMAC, ready: true }];
     }),
   );
 }
@@ -223,6 +224,7 @@ test("predicted routes are those of the kernel", async () => {
           uid: `uid-${name}`,
           node: `node-${name.slice(0, 1)}`,
           address: pod(name).address,
+          addresses: [pod(name).address],
           labels: {},
           ready: true,
           terminating: false,

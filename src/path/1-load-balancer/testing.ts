@@ -25,10 +25,12 @@ export function snapshotOf(
   services: readonly ServiceModel[],
   nodes: Readonly<Record<string, Partial<NodeModel>>>,
 ): Snapshot {
-  const models = Object.entries(nodes).map(([name, changes], index): [string, NodeModel] => [
-    name,
-    { name, address: `172.30.0.${11 + index}`, podCIDR: `10.244.${index}.0/24`, ready: true, ...changes },
-  ]);
+  const models = Object.entries(nodes).map(([name, changes], index): [string, NodeModel] => {
+    const address = `172.30.0.${11 + index}`;
+    const podCIDR = `10.244.${index}.0/24`;
+    const node = { name, address, addresses: [address], podCIDR, podCIDRs: [podCIDR], ready: true };
+    return [name, { ...node, ...changes }];
+  });
   return {
     domain: "cluster.local",
     nodes: new Map(models),

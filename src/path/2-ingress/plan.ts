@@ -1,4 +1,5 @@
 /** What the ingress does with a request, from the snapshot alone; the engine acts on it and `explain` tells it. */
+import { familyOf } from "#lib/ip";
 import {
   chooseEndpoints,
   match,
@@ -82,7 +83,12 @@ export function reachOf(snapshot: Snapshot, decision: Decision, pod: PodAt): Rea
   const service = snapshot.services.get(`${decision.namespace}/${decision.service}`);
   if (service === undefined) return "none";
   const node = snapshot.pods.get(`${pod.namespace}/${pod.name}`)?.node ?? "";
-  const choice = chooseEndpoints(decision.servicePort, service, { node, traffic: "internal" });
+  const choice = chooseEndpoints(decision.servicePort, service, {
+    node,
+    zone: snapshot.nodes.get(node)?.zone,
+    family: familyOf(service.clusterIPs[0] ?? ""),
+    traffic: "internal",
+  });
   if (choice.usable.length > 0) return "endpoint";
   return choice.policyDrop ? "dropped" : "none";
 }

@@ -77,6 +77,7 @@ export const cluster: Snapshot = {
         uid: "1",
         node: "node-b",
         address: "10.244.1.3",
+        addresses: ["10.244.1.3"],
         labels: {},
         ready: true,
         terminating: false,

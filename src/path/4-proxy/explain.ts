@@ -1,4 +1,5 @@
 /** What the Service rules of a node do to a packet, and why: pure, from the same plan that the rules are made of. */
+import { familyOf } from "#lib/ip";
 import { chooseEndpoints, findingsAbout } from "#model";
 import type {
   Alternative,
@@ -131,7 +132,12 @@ function explainService(context: ServiceContext): Explanation {
   const target = targetFor(at, place);
   const inside = at.inside !== undefined && place.from !== "outside";
   const traffic = at.kind === "ClusterIP" ? "internal" : inside ? "short-circuit" : "external";
-  const choice = chooseEndpoints(port, service, { node: place.node, traffic });
+  const choice = chooseEndpoints(port, service, {
+    node: place.node,
+    zone: snapshot.nodes.get(place.node)?.zone,
+    family: familyOf(at.address),
+    traffic,
+  });
   const candidates = choice.reasons.map((r): Candidate => ({
     name: nameOf(r.endpoint),
     address: r.endpoint.address,

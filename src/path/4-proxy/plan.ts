@@ -3,16 +3,30 @@
  * model (`chooseEndpoints`); here it is decided which address leads to which list, and whose source is rewritten
  * (semantics of kube-proxy: "Virtual IPs and Service Proxies" in the Kubernetes documentation, KEP-3866).
  */
+import { familyOf } from "#lib/ip";
 import { chooseEndpoints, readyOn } from "#model";
-import type { Endpoint, EndpointQuery, Protocol, ServiceModel, ServicePort, Snapshot } from "#model";
+import type {
+  Endpoint,
+  EndpointQuery,
+  IpFamily,
+  Protocol,
+  Scheduler,
+  ServiceModel,
+  ServicePort,
+  Snapshot,
+} from "#model";
 import { firstSlots, nextSlots } from "./rotation.ts";
 import type { Backend, Rotation } from "./rotation.ts";
 
 /** The endpoints of a Service port that share one turn counter. */
 export interface EndpointList {
-  /** Service port, with ` local` at the end for the endpoints of this node only. */
+  /** Service port; followed by ` ipv6` for that family's, and ` local` for the endpoints of this node only. */
   readonly key: string;
+  readonly family: IpFamily;
   readonly protocol: Protocol;
+  readonly scheduler: Scheduler;
+  /** A client that comes again within this time after its last connection meets the same endpoint; undefined: no affinity. */
+  readonly affinitySeconds?: number;
   readonly slots: readonly Backend[];
 }
 
@@ -24,13 +38,15 @@ export type Target =
 export interface VirtualAddress {
   /** `default/api-service:http/TCP`; a port without a name is called by its number. */
   readonly servicePort: string;
-  readonly kind: "ClusterIP" | "NodePort" | "LoadBalancer";
+  readonly kind: "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalIP";
   readonly address: string;
   readonly protocol: Protocol;
   readonly port: number;
   readonly target: Target;
   /** Where connections of pods and of the node itself go instead (externalTrafficPolicy Local binds only outsiders). */
   readonly inside?: Target;
+  /** Who may connect, by network of this family; undefined: everybody (loadBalancerSourceRanges). */
+  readonly sourceRanges?: readonly string[];
   /** Whose source address is rewritten: everybody's, everybody's but a pod's, the node's own only (Local). */
   readonly masquerade: "everybody" | "not-pods" | "node-only";
 }
@@ -57,6 +73,12 @@ export interface ProxyPlan {
   readonly healthChecks: readonly HealthCheck[];
 }
 
+/** What the one who starts the proxy decides. */
+export interface PlanOptions {
+  /** Serve spec.externalIPs: whoever may write Services can then take over any address (CVE-2020-8554). */
+  readonly externalIPs?: boolean;
+}
+
 /** `10.96.0.10 . udp . 53`, which is also how nftables writes it. */
 export function addressKey(at: { address: string; protocol: Protocol; port: number }): string {
   return `${at.address} . ${at.protocol.toLowerCase()} . ${at.port}`;
@@ -75,13 +97,14 @@ export function planProxy(
   snapshot: Snapshot,
   node: string,
   previous: ReadonlyMap<string, Rotation> = new Map(),
+  options: PlanOptions = {},
 ): ProxyPlan {
   const lists = new Map<string, EndpointList>();
   const addresses = new Map<string, VirtualAddress>();
   const hairpin = new Set<string>();
   for (const service of sortedServices(snapshot)) {
     for (const port of service.ports) {
-      const planned = planPort(snapshot, node, service, port);
+      const planned = planPort({ snapshot, node, options, service, port });
       for (const list of planned.lists) {
         lists.set(list.key, { ...list, slots: slotsOf(list, node, previous.get(list.key)) });
       }
@@ -95,7 +118,7 @@ export function planProxy(
   }
   return {
     node,
-    podNetworks: [...snapshot.nodes.values()].map((n) => n.podCIDR).filter((cidr) => cidr !== ""),
+    podNetworks: [...snapshot.nodes.values()].flatMap((n) => n.podCIDRs),
     lists,
     addresses,
     hairpin: [...hairpin],
@@ -121,47 +144,90 @@ interface PlannedPort {
   readonly reachable: readonly Endpoint[];
 }
 
-function planPort(snapshot: Snapshot, node: string, service: ServiceModel, port: ServicePort): PlannedPort {
+interface PortContext {
+  readonly snapshot: Snapshot;
+  readonly node: string;
+  readonly options: PlanOptions;
+  readonly service: ServiceModel;
+  readonly port: ServicePort;
+}
+
+/** Both families of a Service port, each with lists of its own. */
+function planPort(context: PortContext): PlannedPort {
+  const all = addressesOf(context);
+  const families = new Set(all.map((at) => familyOf(at.address)));
+  const planned = [...families].map((family) =>
+    planFamily(
+      context,
+      family,
+      all.filter((at) => familyOf(at.address) === family),
+    ),
+  );
+  return {
+    lists: planned.flatMap(({ lists }) => lists),
+    addresses: planned.flatMap(({ addresses }) => addresses),
+    reachable: planned.flatMap(({ reachable }) => reachable),
+  };
+}
+
+function planFamily(context: PortContext, family: IpFamily, places: readonly AddressAt[]): PlannedPort {
+  const { snapshot, node, service, port } = context;
   const servicePort = servicePortKey(service, port);
+  const listKey = family === "IPv6" ? `${servicePort} ipv6` : servicePort;
+  const zone = snapshot.nodes.get(node)?.zone;
   const lists = new Map<string, EndpointList>();
-  const choose = (traffic: EndpointQuery["traffic"]) => chooseEndpoints(port, service, { node, traffic });
+  const choose = (traffic: EndpointQuery["traffic"]) =>
+    chooseEndpoints(port, service, { node, zone, family, traffic });
   const everywhere = choose("short-circuit").usable;
   const target = (traffic: EndpointQuery["traffic"]): Target => {
     const choice = choose(traffic);
     if (choice.usable.length === 0) return { kind: choice.policyDrop ? "drop" : "reject" };
-    const key = sameEndpoints(choice.usable, everywhere) ? servicePort : `${servicePort} local`;
-    lists.set(key, { key, protocol: port.protocol, slots: choice.usable.map(backendOf) });
+    const key = sameEndpoints(choice.usable, everywhere) ? listKey : `${listKey} local`;
+    lists.set(key, listOf(key, family, service, port, choice.usable));
     return { kind: "list", list: key };
   };
-  const addresses = addressesOf(snapshot, node, service, port).map((at): VirtualAddress => {
+  const sourceRanges = service.sourceRanges?.filter((range) => familyOf(range) === family);
+  const addresses = places.map((at): VirtualAddress => {
     const base = { servicePort, protocol: port.protocol, ...at };
     if (at.kind === "ClusterIP") return { ...base, target: target("internal"), masquerade: "not-pods" };
+    const bound = at.kind === "LoadBalancer" && sourceRanges !== undefined ? { ...base, sourceRanges } : base;
     if (service.externalTrafficPolicy === "Cluster") {
-      return { ...base, target: target("external"), masquerade: "everybody" };
+      return { ...bound, target: target("external"), masquerade: "everybody" };
     }
-    return { ...base, target: target("external"), inside: target("short-circuit"), masquerade: "node-only" };
+    return { ...bound, target: target("external"), inside: target("short-circuit"), masquerade: "node-only" };
   });
   return { lists: [...lists.values()], addresses, reachable: everywhere };
 }
 
-function addressesOf(
-  snapshot: Snapshot,
-  node: string,
+function listOf(
+  key: string,
+  family: IpFamily,
   service: ServiceModel,
-  port: ServicePort,
-): readonly Pick<VirtualAddress, "kind" | "address" | "port">[] {
-  const nodeAddress = snapshot.nodes.get(node)?.address;
+  { protocol }: ServicePort,
+  endpoints: readonly Endpoint[],
+): EndpointList {
+  const { affinityTimeoutSeconds: affinitySeconds, scheduler = "rr" } = service;
+  const affinity = affinitySeconds === undefined ? {} : { affinitySeconds };
+  return { key, family, protocol, scheduler, ...affinity, slots: endpoints.map(backendOf) };
+}
+
+type AddressAt = Pick<VirtualAddress, "kind" | "address" | "port">;
+
+function addressesOf({ snapshot, node, options, service, port }: PortContext): readonly AddressAt[] {
+  const all = (
+    kind: VirtualAddress["kind"],
+    addresses: readonly string[],
+    at: number | undefined,
+  ): AddressAt[] => (at === undefined ? [] : addresses.map((address) => ({ kind, address, port: at })));
+  // A node port belongs to the families of its Service.
+  const families = new Set(service.clusterIPs.map(familyOf));
+  const nodeAddresses = (snapshot.nodes.get(node)?.addresses ?? []).filter((a) => families.has(familyOf(a)));
   return [
-    ...service.clusterIPs.map((address) => ({ kind: "ClusterIP" as const, address, port: port.port })),
-    ...(port.nodePort === undefined || nodeAddress === undefined
-      ? []
-      : [{ kind: "NodePort" as const, address: nodeAddress, port: port.nodePort }]),
-    ...service.loadBalancerIPs.map((address) => ({
-      kind: "LoadBalancer" as const,
-      address,
-      port: port.port,
-    })),
-  ].filter((at) => !at.address.includes(":"));
+    ...all("ClusterIP", service.clusterIPs, port.port),
+    ...all("NodePort", nodeAddresses, port.nodePort),
+    ...all("LoadBalancer", service.loadBalancerIPs, port.port),
+    ...all("ExternalIP", options.externalIPs === true ? (service.externalIPs ?? []) : [], port.port),
+  ];
 }
 
 function sameEndpoints(some: readonly Endpoint[], all: readonly Endpoint[]): boolean {
@@ -175,6 +241,9 @@ function backendOf({ address, port }: Endpoint): Backend {
 function healthCheckOf(service: ServiceModel, node: string): readonly HealthCheck[] {
   const { namespace, name, healthCheckNodePort: port } = service;
   if (port === undefined || service.externalTrafficPolicy !== "Local") return [];
-  const addresses = new Set(readyOn(service, node).map((endpoint) => endpoint.address));
+  // An endpoint of both families counts once.
+  const family = familyOf(service.clusterIPs[0] ?? "");
+  const ready = readyOn(service, node).filter((endpoint) => familyOf(endpoint.address) === family);
+  const addresses = new Set(ready.map((endpoint) => endpoint.address));
   return [{ namespace, name, port, localEndpoints: addresses.size }];
 }

@@ -8,18 +8,29 @@ const nodes: NodeModel[] = [
   {
     name: "node-a",
     address: "172.30.0.11",
+    addresses: ["172.30.0.11"],
     podCIDR: "10.244.0.0/24",
+    podCIDRs: ["10.244.0.0/24"],
     vtepMac: "02:00:00:00:00:0a",
     ready: true,
   },
   {
     name: "node-b",
     address: "172.30.0.12",
+    addresses: ["172.30.0.12"],
     podCIDR: "10.244.1.0/24",
+    podCIDRs: ["10.244.1.0/24"],
     vtepMac: "02:00:00:00:00:0b",
     ready: true,
   },
-  { name: "silent", address: "172.30.0.13", podCIDR: "10.244.2.0/24", ready: false },
+  {
+    name: "silent",
+    address: "172.30.0.13",
+    addresses: ["172.30.0.13"],
+    podCIDR: "10.244.2.0/24",
+    podCIDRs: ["10.244.2.0/24"],
+    ready: false,
+  },
 ];
 
 function pod(name: string, node: string, address: string, more: Partial<PodModel> = {}): PodModel {
@@ -29,6 +40,7 @@ function pod(name: string, node: string, address: string, more: Partial<PodModel
     uid: name,
     node,
     address,
+    addresses: [address],
     labels: {},
     ready: true,
     terminating: false,

@@ -68,10 +68,11 @@ test("a remote node is a neighbour, a forwarding entry and an onlink route", () 
 });
 
 test("remote nodes are all others that announced a tunnel end", () => {
+  const some = { addresses: [], podCIDRs: [], ready: true };
   const nodes = new Map([
-    ["node-a", { ...nodeA, ready: true, vtepMac: "02:00:00:00:00:0a" }],
-    ["node-b", { ...nodeB, ready: false, vtepMac: "02:00:00:00:00:0b" }],
-    ["silent", { ...nodeB, name: "silent", ready: true }],
+    ["node-a", { ...nodeA, ...some, vtepMac: "02:00:00:00:00:0a" }],
+    ["node-b", { ...nodeB, ...some, ready: false, vtepMac: "02:00:00:00:00:0b" }],
+    ["silent", { ...nodeB, ...some, name: "silent" }],
   ]);
   assert.deepEqual(
     planRemotes({ ...empty, nodes }, "node-a").map(({ name }) => name),

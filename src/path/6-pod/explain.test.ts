@@ -10,6 +10,7 @@ const pod: PodModel = {
   uid: "1",
   node: "node-a",
   address: "10.244.0.2",
+  addresses: ["10.244.0.2"],
   labels: { app: "api" },
   ready: true,
   terminating: false,

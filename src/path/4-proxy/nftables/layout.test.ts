@@ -11,7 +11,9 @@ function lists(sizes: Readonly<Record<string, number>>): ReadonlyMap<string, End
       key,
       {
         key,
+        family: "IPv4",
         protocol: "TCP",
+        scheduler: "rr",
         slots: Array.from({ length: size }, (_, i) => ({ address: "10.0.0.1", port: i + 1 })),
       },
     ]),
