@@ -42,11 +42,14 @@ export function createStore<T extends KubeObject>(indexes: Indexes<T>): Store<T>
   const gone = new Set<string>();
   const listeners: ChangeListener<T>[] = [];
   let seen = "";
+  /** The same array until something changes, so that what was made of it can be kept with it. */
+  let listed: readonly T[] | undefined;
 
   const bucketsOf = (object: T): string[] =>
     Object.entries(indexes).flatMap(([index, keys]) => keys(object).map((key) => `${index}\0${key}`));
   const put = (key: string, object: T | undefined): void => {
     const old = objects.get(key);
+    listed = undefined;
     if (old !== undefined) for (const name of bucketsOf(old)) buckets.get(name)?.delete(old);
     if (object === undefined) objects.delete(key);
     else {
@@ -78,7 +81,7 @@ export function createStore<T extends KubeObject>(indexes: Indexes<T>): Store<T>
   };
 
   return {
-    list: () => [...objects.values()],
+    list: () => (listed ??= [...objects.values()]),
     get: (namespace, name) => objects.get(keyFor(namespace, name)),
     indexed: (index, key) => {
       if (indexes[index] === undefined) throw new Error(`there is no index ${index}`);

@@ -18,13 +18,18 @@ const schedulers: readonly Scheduler[] = ["rr", "wrr", "lc", "sh"];
 /** Slices by `namespace/name` of their Service. */
 export type SlicesByService = ReadonlyMap<string, readonly EndpointSlice[]>;
 
+/** `namespace/name` of the Service that a slice belongs to. */
+export function serviceKeyOf(slice: KubeObject): string | undefined {
+  const service = slice.metadata?.labels?.["kubernetes.io/service-name"];
+  return service === undefined ? undefined : `${namespaceOf(slice)}/${service}`;
+}
+
 /** Groups slices by the Service that they belong to (label `kubernetes.io/service-name`). */
 export function groupSlices(slices: readonly KubeObject[]): SlicesByService {
   const groups = new Map<string, EndpointSlice[]>();
   for (const object of slices) {
-    const service = object.metadata?.labels?.["kubernetes.io/service-name"];
-    if (service === undefined) continue;
-    const key = `${namespaceOf(object)}/${service}`;
+    const key = serviceKeyOf(object);
+    if (key === undefined) continue;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [asEndpointSlice(object)]);
     else group.push(asEndpointSlice(object));

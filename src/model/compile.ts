@@ -1,7 +1,7 @@
 /** Kubernetes objects -> Snapshot. Pure: equal objects give an equal snapshot, in whatever order they come. */
 import type { KubeObject } from "#kube";
-import { messageOf } from "#lib/errors";
 import { compileCertificates } from "./certificates.ts";
+import { compileServices } from "./compile-all-services.ts";
 import {
   compileClasses,
   compileIngress,
@@ -11,21 +11,13 @@ import {
 } from "./compile-ingress.ts";
 import { compileNode } from "./compile-nodes.ts";
 import { compilePod, isTerminal } from "./compile-pods.ts";
-import { compileService, groupSlices } from "./compile-services.ts";
+import { forEach } from "./each-object.ts";
+import { perObject } from "./memo.ts";
 import { conflictFindings, ingressFindings } from "./findings-ingress.ts";
 import { policyFinding } from "./findings-policy.ts";
-import { serviceFindings } from "./findings-service.ts";
 import { compilePublicNames } from "./public-names.ts";
 import { indexPods, type PodIndex } from "./pod-index.ts";
-import {
-  byAge,
-  byText,
-  type ClusterObjects,
-  type CompileOptions,
-  keyOf,
-  nameOf,
-  namespaceOf,
-} from "./objects.ts";
+import { byAge, type ClusterObjects, type CompileOptions, keyOf, nameOf } from "./objects.ts";
 import type { Finding, IngressRoutes, NodeModel, PodModel, ServiceModel, Snapshot } from "./types.ts";
 
 /**
@@ -33,10 +25,14 @@ import type { Finding, IngressRoutes, NodeModel, PodModel, ServiceModel, Snapsho
  * `InvalidObject` finding, and all others are compiled as if it were not there.
  */
 export function compile(objects: ClusterObjects, options: CompileOptions): Snapshot {
-  const findings: Finding[] = [];
-  const nodes = compileNodes(objects.nodes, findings);
-  const { pods, podsByAddress, index } = compilePods(objects.pods, findings);
-  const services = compileServices(objects, findings, index);
+  const { nodes, findings: nodeFindings } = compileNodes(objects.nodes);
+  const { pods, podsByAddress, index, findings: podFindings } = compilePods(objects.pods);
+  const { services, findings: serviceFindings } = compileServices(
+    objects.services,
+    objects.endpointSlices,
+    index,
+  );
+  const findings: Finding[] = [...nodeFindings, ...podFindings, ...serviceFindings];
   const routes = compileRoutes(objects, options, services, findings);
   forEach(objects.networkPolicies ?? [], "NetworkPolicy", findings, (object) => {
     findings.push(policyFinding(object, index));
@@ -49,58 +45,41 @@ export function compile(objects: ClusterObjects, options: CompileOptions): Snaps
     namespaces: new Set(objects.namespaces.map(nameOf).sort()),
     services,
     routes,
-    publicNames: compilePublicNames(objects.ingresses, objects.services),
+    publicNames: publicNamesOf(objects.ingresses)(objects.services),
     findings,
   };
 }
 
-/** Calls `each` for every object, in the order of their names unless told; what it throws becomes a finding. */
-function forEach(
-  objects: readonly KubeObject[],
-  kind: string,
-  findings: Finding[],
-  each: (object: KubeObject, key: string) => void,
-  order: (a: KubeObject, b: KubeObject) => number = () => 0,
-): void {
-  const keyed = objects.map((object) => ({ key: keyOf(object), object }));
-  for (const { key, object } of keyed.sort((a, b) => order(a.object, b.object) || byText(a.key, b.key))) {
-    try {
-      each(object, key);
-    } catch (error) {
-      findings.push(invalidObject(kind, object, error));
-    }
-  }
+const publicNamesOf = perObject((ingresses: readonly KubeObject[]) =>
+  perObject((services: readonly KubeObject[]) => compilePublicNames(ingresses, services)),
+);
+
+interface CompiledNodes {
+  readonly nodes: ReadonlyMap<string, NodeModel>;
+  readonly findings: readonly Finding[];
 }
 
-function invalidObject(kind: string, object: KubeObject, error: unknown): Finding {
-  return {
-    code: "InvalidObject",
-    severity: "error",
-    object: { kind, namespace: namespaceOf(object), name: nameOf(object) },
-    message: `${kind} ${keyOf(object)} cannot be read: ${messageOf(error)}`,
-    mend: "correct the object; it is ignored until then",
-    affectsRouting: true,
-  };
-}
-
-function compileNodes(objects: readonly KubeObject[], findings: Finding[]): Map<string, NodeModel> {
+const compileNodes = perObject((objects: readonly KubeObject[]): CompiledNodes => {
   const nodes = new Map<string, NodeModel>();
+  const findings: Finding[] = [];
   forEach(objects, "Node", findings, (object) => {
     const node = compileNode(object);
     if ("code" in node) findings.push(node);
     else nodes.set(node.name, node);
   });
-  return nodes;
-}
+  return { nodes, findings };
+});
 
 interface CompiledPods {
   readonly pods: ReadonlyMap<string, PodModel>;
   readonly podsByAddress: ReadonlyMap<string, PodModel>;
   /** Without those that ended. */
   readonly index: PodIndex;
+  readonly findings: readonly Finding[];
 }
 
-function compilePods(objects: readonly KubeObject[], findings: Finding[]): CompiledPods {
+const compilePods = perObject((objects: readonly KubeObject[]): CompiledPods => {
+  const findings: Finding[] = [];
   const pods = new Map<string, PodModel>();
   const podsByAddress = new Map<string, PodModel>();
   const running: PodModel[] = [];
@@ -116,23 +95,8 @@ function compilePods(objects: readonly KubeObject[], findings: Finding[]): Compi
       if (owner === undefined || !pod.terminating || owner.terminating) podsByAddress.set(address, pod);
     }
   });
-  return { pods, podsByAddress, index: indexPods(running) };
-}
-
-function compileServices(
-  objects: ClusterObjects,
-  findings: Finding[],
-  pods: PodIndex,
-): Map<string, ServiceModel> {
-  const services = new Map<string, ServiceModel>();
-  const slices = groupSlices(objects.endpointSlices);
-  forEach(objects.services, "Service", findings, (object, key) => {
-    const service = compileService(object, slices);
-    services.set(key, service);
-    findings.push(...serviceFindings(object, service, pods));
-  });
-  return services;
-}
+  return { pods, podsByAddress, index: indexPods(running), findings };
+});
 
 function compileRoutes(
   objects: ClusterObjects,
