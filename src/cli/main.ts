@@ -9,6 +9,7 @@ import { statusCommand } from "./status.ts";
 import { kubeconfigCommand } from "./kubeconfig.ts";
 import { curlCommand, execCommand } from "./exec.ts";
 import { doctorCommand } from "./doctor.ts";
+import { proxyCommand } from "./proxy.ts";
 import { traceCommand } from "./trace.ts";
 import { unbuiltCommands } from "./unbuilt.ts";
 
@@ -35,6 +36,7 @@ for (const command of [
   traceCommand(),
   kubeconfigCommand(),
   doctorCommand(),
+  proxyCommand(),
   ...unbuiltCommands(),
 ]) {
   program.addCommand(command.exitOverride().showHelpAfterError("(run with --help for the options)"));

@@ -10,6 +10,22 @@ export function outputOption(formats: readonly string[]): Option {
   return new Option("-o, --output <format>", "output format").choices(formats).default("text");
 }
 
+/** What a component needs that runs by itself. */
+export interface KubeconfigOptions {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly domain: string;
+}
+
+/** `--kubeconfig`, `--context` and `--domain`, the same for every component. */
+export function kubeconfigOptions(): readonly Option[] {
+  return [
+    new Option("--kubeconfig <file>", "the way to the API server").env("KUBECONFIG"),
+    new Option("--context <name>", "a context of the kubeconfig; its current one if not given"),
+    new Option("--domain <domain>", "the cluster's domain").default("cluster.local"),
+  ];
+}
+
 /** The options of `up`, as commander gives them. */
 export interface UpOptions {
   readonly name: string;

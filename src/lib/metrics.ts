@@ -2,18 +2,18 @@
  * Counters, gauges and histograms, and their text for Prometheus (exposition format 0.0.4). Label values come from our own
  * code and from objects of the cluster, never from what clients send: so the number of series is bounded.
  */
-export type Labels = Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string>>;
 
-export interface Counter {
+interface Counter {
   /** Adds `by`, which must not be negative; 1 if not given. */
   inc(labels?: Labels, by?: number): void;
 }
 
-export interface Gauge {
+interface Gauge {
   set(value: number, labels?: Labels): void;
 }
 
-export interface Histogram {
+interface Histogram {
   observe(value: number, labels?: Labels): void;
 }
 

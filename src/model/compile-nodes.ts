@@ -1,4 +1,5 @@
 import type { KubeObject } from "#kube";
+import type { Node } from "kubernetes-types/core/v1.js";
 import { canonicalAddress, canonicalCidr, familyOf, isIPv4, type IpFamily } from "#lib/ip";
 import { nameOf } from "./objects.ts";
 import type { Finding, NodeModel } from "./types.ts";
@@ -58,8 +59,16 @@ export function compileNode(object: KubeObject): NodeModel | Finding {
     ...(zone === undefined || zone === "" ? {} : { zone }),
     ...(vtepMac === undefined ? {} : { vtepMac }),
     ...(excludedLabel in (object.metadata?.labels ?? {}) ? { excludedFromLoadBalancers: true } : {}),
+    ...(isLeaving(node) ? { leaving: true } : {}),
     ready: node.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false,
   };
+}
+
+function isLeaving({ metadata, spec }: Node): boolean {
+  return (
+    metadata?.deletionTimestamp !== undefined ||
+    (spec?.taints ?? []).some((taint) => taint.key === "ToBeDeletedByClusterAutoscaler")
+  );
 }
 
 function vtepMacOf(annotation: string | undefined): string | undefined {

@@ -11,6 +11,8 @@ import { asEndpointSlice, asService } from "./views.ts";
 /** sessionAffinityConfig.clientIP.timeoutSeconds, if the API has not set it: three hours. */
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 
+const triggerAnnotation = "endpoints.kubernetes.io/last-change-trigger-time";
+
 const schedulerAnnotation = "inroad.dev/scheduler";
 
 const schedulers: readonly Scheduler[] = ["rr", "wrr", "lc", "sh"];
@@ -87,6 +89,7 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     ...addressListsOf(spec),
     ...schedulerOf(object),
     publishNotReadyAddresses: spec?.publishNotReadyAddresses ?? false,
+    ...changedAt(slices),
     ...(ports.length === 0 && headless ? { portlessEndpoints: portless(slices) } : {}),
   };
 }
@@ -114,6 +117,13 @@ function schedulerOf(object: KubeObject): Pick<ServiceModel, "scheduler"> {
   const wanted = object.metadata?.annotations?.[schedulerAnnotation];
   const scheduler = schedulers.find((name) => name === wanted);
   return scheduler === undefined || scheduler === "rr" ? {} : { scheduler };
+}
+
+function changedAt(slices: readonly EndpointSlice[]): Pick<ServiceModel, "endpointsChangedAt"> {
+  const times = slices
+    .map((slice) => Date.parse(slice.metadata?.annotations?.[triggerAnnotation] ?? ""))
+    .filter((time) => !Number.isNaN(time));
+  return times.length === 0 ? {} : { endpointsChangedAt: Math.max(...times) };
 }
 
 function addressOrNothing(text: string | undefined): string | [] {

@@ -50,6 +50,8 @@ export interface NodeModel {
   readonly ready: boolean;
   /** Labelled `node.kubernetes.io/exclude-from-external-load-balancers` (any value). */
   readonly excludedFromLoadBalancers?: boolean;
+  /** About to go: being deleted, or tainted `ToBeDeletedByClusterAutoscaler`. Load balancers send it nothing new (KEP-3836). */
+  readonly leaving?: boolean;
 }
 
 export interface PodModel {
@@ -133,6 +135,11 @@ export interface ServiceModel {
   /** Annotation `inroad.dev/scheduler`; absent: `rr`. */
   readonly scheduler?: Scheduler;
   readonly publishNotReadyAddresses: boolean;
+  /**
+   * When the pod or Service changed that the newest of its EndpointSlices follows, in milliseconds since 1970
+   * (annotation `endpoints.kubernetes.io/last-change-trigger-time`).
+   */
+  readonly endpointsChangedAt?: number;
   /** Endpoints of a headless Service that has no ports, for its DNS records; their `port` is 0. */
   readonly portlessEndpoints?: readonly Endpoint[];
 }

@@ -52,6 +52,7 @@ function record(t: TestContext, initial: Snapshot): Recorded {
     log: silentLog,
     after: async () => undefined,
     onProgrammed: (snapshot) => programmed.push(snapshot),
+    recorder: { queued: () => undefined, synced: () => undefined, failed: () => undefined },
   });
   t.after(() => applier.close());
   const state: Recorded = { applier, calls, programmed, source, failures, turn: 0 };

@@ -26,6 +26,16 @@ export interface ApplyOptions {
   /** Called when a plan is in force, before it is announced; what it throws is logged. */
   readonly after: (plan: ProxyPlan, previous: ProxyPlan | undefined) => Promise<void>;
   readonly onProgrammed: (snapshot: Snapshot) => void;
+  readonly recorder: Recorder;
+}
+
+/** What is told about the work, for metrics. */
+export interface Recorder {
+  /** A newer snapshot waits. */
+  queued(): void;
+  /** A snapshot is in force; `seconds` from the start of planning. `full`: everything was put in force anew. */
+  synced(change: { readonly snapshot: Snapshot; readonly full: boolean; readonly seconds: number }): void;
+  failed(full: boolean): void;
 }
 
 export interface Applier {
@@ -38,8 +48,8 @@ export interface Applier {
   inForce(): ProxyPlan | undefined;
   /** Milliseconds since when a newer snapshot waits for being put in force; 0 if none does. */
   waitingFor(): number;
-  /** Ends the work and removes all own rules. */
-  close(): Promise<void>;
+  /** Ends the work and removes all own rules, unless they are to stay in force. */
+  close(keepRules?: boolean): Promise<void>;
 }
 
 export function startApplying(options: ApplyOptions): Applier {
@@ -75,6 +85,7 @@ export function startApplying(options: ApplyOptions): Applier {
         await step();
         failures = 0;
       } catch (error) {
+        options.recorder.failed(mustSync);
         mustSync = true;
         const pause = Math.min(FIRST_PAUSE_MS * 2 ** failures++, LONGEST_PAUSE_MS);
         log.warn(`rules not changed, trying again in ${pause} ms: ${messageOf(error)}`);
@@ -85,6 +96,8 @@ export function startApplying(options: ApplyOptions): Applier {
 
   const step = async (): Promise<void> => {
     const place = wanted;
+    const began = performance.now();
+    const full = mustSync;
     const snapshot = source.current();
     const previous = inForce;
     const plan = await planOn(snapshot, previous);
@@ -92,6 +105,7 @@ export function startApplying(options: ApplyOptions): Applier {
     else await backend.update(plan);
     mustSync = false;
     inForce = plan;
+    options.recorder.synced({ snapshot, full, seconds: (performance.now() - began) / 1000 });
     try {
       await options.after(plan, previous);
     } catch (error) {
@@ -160,6 +174,7 @@ export function startApplying(options: ApplyOptions): Applier {
 
   const unsubscribe = source.subscribe((snapshot) => {
     places.set(snapshot, ++wanted);
+    options.recorder.queued();
     kick();
   });
   const ready = programmed(source.current());
@@ -181,12 +196,12 @@ export function startApplying(options: ApplyOptions): Applier {
         }),
       );
     },
-    async close() {
+    async close(keepRules = false) {
       unsubscribe();
       abort.abort();
       await Promise.all([working, checking]);
       for (const waiter of waiters) waiter.reject(new Error("the proxy was closed"));
-      await backend.remove();
+      if (!keepRules) await backend.remove();
     },
   };
 }

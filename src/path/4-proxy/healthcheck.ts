@@ -6,17 +6,24 @@ import type { Server, ServerResponse } from "node:http";
 import { createServer } from "#lib/http";
 import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
+import { metricsType } from "#lib/metrics";
+import type { ProxyMetrics } from "./metrics.ts";
 import type { HealthCheck, ProxyPlan } from "./plan.ts";
 
 const HEALTHZ_PORT = 10256;
 
+/** kube-proxy's, for metrics; on loopback only. */
+const METRICS_PORT = 10249;
+
 export interface HealthOptions {
-  /** A listening TCP socket on this port of the node. */
-  readonly listen: (port: number) => number;
+  /** A listening TCP socket on this port of the node, or of its loopback address. */
+  readonly listen: (port: number, where: "node" | "loopback") => number;
   /** Whether the rules follow the snapshots. */
   readonly healthy: () => boolean;
   /** Whether the node may get new traffic of load balancers. */
   readonly eligible: () => boolean;
+  readonly mode: string;
+  readonly metrics: Pick<ProxyMetrics, "probed" | "text">;
   readonly log: Log;
 }
 
@@ -31,17 +38,21 @@ export function startHealthServers(options: HealthOptions): HealthServers {
   const open = (
     port: number,
     answer: (response: ServerResponse, path: string) => void,
+    where: "node" | "loopback" = "node",
   ): Server | undefined => {
     try {
       const server = createServer((request, response) => answer(response, request.url ?? "/"));
       server.on("error", (error) => options.log.warn(`health port ${port}: ${messageOf(error)}`));
-      return server.listen({ fd: options.listen(port) });
+      return server.listen({ fd: options.listen(port, where) });
     } catch (error) {
       options.log.warn(`cannot open health port ${port}: ${messageOf(error)}`);
       return undefined;
     }
   };
-  const healthz = open(HEALTHZ_PORT, (response, path) => answerHealthz(response, path, options));
+  const own = [
+    open(HEALTHZ_PORT, (response, path) => answerHealthz(response, path, options)),
+    open(METRICS_PORT, (response, path) => answerMetrics(response, path, options), "loopback"),
+  ];
   return {
     update(plan) {
       const wanted = new Map(plan.healthChecks.map((check) => [check.port, check]));
@@ -65,7 +76,7 @@ export function startHealthServers(options: HealthOptions): HealthServers {
     },
     async close() {
       const servers = [...checks.values()].map(({ server }) => server);
-      if (healthz !== undefined) servers.push(healthz);
+      servers.push(...own.filter((server) => server !== undefined));
       checks.clear();
       await Promise.all(servers.map(endServer));
     },
@@ -97,14 +108,24 @@ function answerHealthz(response: ServerResponse, path: string, options: HealthOp
     return;
   }
   const nodeEligible = options.eligible();
-  answer(response, options.healthy() && (live || nodeEligible), {
-    currentTime: new Date().toISOString(),
-    ...(live ? {} : { nodeEligible }),
-  });
+  const good = options.healthy() && (live || nodeEligible);
+  options.metrics.probed(live ? "livez" : "healthz", statusOf(good));
+  answer(response, good, { currentTime: new Date().toISOString(), ...(live ? {} : { nodeEligible }) });
+}
+
+/** As kube-proxy has them: `/metrics` and `/proxyMode`. */
+function answerMetrics(response: ServerResponse, path: string, { mode, metrics }: HealthOptions): void {
+  if (path === "/metrics") response.writeHead(200, { "Content-Type": metricsType }).end(metrics.text());
+  else if (path === "/proxyMode") response.writeHead(200, { "Content-Type": "text/plain" }).end(mode);
+  else response.writeHead(404).end();
+}
+
+function statusOf(good: boolean): 200 | 503 {
+  return good ? 200 : 503;
 }
 
 function answer(response: ServerResponse, good: boolean, body: object): void {
-  response.writeHead(good ? 200 : 503, {
+  response.writeHead(statusOf(good), {
     "Content-Type": "application/json",
     "X-Content-Type-Options": "nosniff",
   });

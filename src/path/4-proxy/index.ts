@@ -3,13 +3,14 @@ import { conntrack, iptablesRestore, nft, run, setSysctls, tcpListener } from "#
 import type { ConntrackEntry, NetNs } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
-import type { Snapshot, SnapshotSource } from "#model";
+import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
 import type { RuleBackend, RuleKernel } from "./backend.ts";
 import { forgetStaleFlows } from "./flows.ts";
 import type { FlowKernel } from "./flows.ts";
 import { startHealthServers } from "./healthcheck.ts";
 import { iptablesBackend } from "./iptables/backend.ts";
+import { createProxyMetrics } from "./metrics.ts";
 import { nftablesBackend } from "./nftables/backend.ts";
 import type { Rotation } from "./rotation.ts";
 
@@ -42,8 +43,8 @@ export interface Proxy {
   rotation(lists: readonly string[]): Promise<ReadonlyMap<string, Rotation>>;
   /** The rules of a list, as the kernel has them. */
   rulesOf(list: string): Promise<readonly string[]>;
-  /** Removes all rules of this proxy and closes its ports. */
-  close(): Promise<void>;
+  /** Closes its ports and removes all its rules, or leaves them in force for the next proxy of this node. */
+  close(options?: { readonly keepRules?: boolean }): Promise<void>;
 }
 
 /** Rules that wait longer than this for being put in force make the node unhealthy to load balancers. */
@@ -54,10 +55,13 @@ export function startProxy(options: ProxyOptions): Proxy {
   const { source, node, netns, mode, log } = options;
   const kernel = options.kernel ?? ruleKernel(netns);
   const backend: RuleBackend = mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel);
+  const metrics = createProxyMetrics(mode, node);
   const health = startHealthServers({
-    listen: (port) => tcpListener(netns, "0.0.0.0", port),
+    listen: (port, where) => tcpListener(netns, where === "node" ? "0.0.0.0" : "127.0.0.1", port),
     healthy: () => applier.waitingFor() < STALE_MS && applier.inForce() !== undefined,
-    eligible: () => source.current().nodes.has(node),
+    eligible: () => isEligible(source.current().nodes.get(node)),
+    mode,
+    metrics,
     log,
   });
   const applier = startApplying({
@@ -66,10 +70,11 @@ export function startProxy(options: ProxyOptions): Proxy {
     backend,
     log,
     onProgrammed: options.onProgrammed ?? (() => undefined),
+    recorder: metrics.recorder,
     after: async (plan, previous) => {
       health.update(plan);
       if (previous === undefined) keepOutOfWindowPackets(netns, log);
-      const forgotten = forgetStaleFlows(plan, previous, flowKernel(netns));
+      const forgotten = forgetStaleFlows(plan, previous, flowKernel(netns, metrics.forgotFlows));
       // At the start only a predecessor's flows can be stale: nobody needs to wait for that.
       if (previous !== undefined) await forgotten;
       else forgotten.catch((error) => log.warn(`cannot forget old UDP flows: ${messageOf(error)}`));
@@ -80,11 +85,29 @@ export function startProxy(options: ProxyOptions): Proxy {
     programmed: (snapshot) => applier.programmed(snapshot),
     rotation: (lists) => applier.rotation(lists),
     rulesOf: (list) => backend.rulesOf(list),
-    async close() {
+    async close({ keepRules = false } = {}) {
       await health.close();
-      await applier.close();
+      await applier.close(keepRules);
     },
   };
+}
+
+/** Removes whatever rules a proxy of any mode left on this node; nobody else's. */
+export async function cleanUp(netns: NetNs | undefined): Promise<void> {
+  const kernel = ruleKernel(netns);
+  for (const backend of [nftablesBackend(kernel), iptablesBackend(kernel)]) {
+    try {
+      await backend.remove();
+    } catch (error) {
+      // Rules that need a program can only have been made with it.
+      if (codeOf(error) !== "MissingProgram") throw error;
+    }
+  }
+}
+
+/** A node that is not known yet, or about to go, gets no new traffic from load balancers (KEP-3836). */
+function isEligible(node: NodeModel | undefined): boolean {
+  return node !== undefined && node.leaving !== true;
 }
 
 function ruleKernel(netns: NetNs | undefined): RuleKernel {
@@ -95,7 +118,7 @@ function ruleKernel(netns: NetNs | undefined): RuleKernel {
   };
 }
 
-function flowKernel(netns: NetNs | undefined): FlowKernel {
+function flowKernel(netns: NetNs | undefined, onForgotten: (count: number) => void): FlowKernel {
   return {
     async flowsTo(destination, destinationPort) {
       try {
@@ -109,6 +132,7 @@ function flowKernel(netns: NetNs | undefined): FlowKernel {
       const ends = ["--orig-src", original.source, "--orig-dst", original.destination];
       const ports = ["--sport", String(original.sourcePort), "--dport", String(original.destinationPort)];
       await run(netns, "conntrack", ["-D", "-p", "udp", ...ends, ...ports]);
+      onForgotten(1);
     },
   };
 }

@@ -1,0 +1,81 @@
+/** `inroad proxy`: the Service rules of the node it runs on, from any cluster's API server. */
+import { hostname } from "node:os";
+import { Command, Option } from "commander";
+import { InroadError, messageOf } from "#lib/errors";
+import { startComponent } from "./component.ts";
+import { kubeconfigOptions, type KubeconfigOptions } from "./options.ts";
+
+interface ProxyCommandOptions extends KubeconfigOptions {
+  readonly node: string;
+  readonly proxyMode: "nftables" | "iptables";
+  readonly cleanup: boolean;
+}
+
+export function proxyCommand(): Command {
+  const command = new Command("proxy")
+    .description("keep the Service rules of this node, from a cluster's API server (needs root)")
+    .option("--node <name>", "name of this node's Node object", hostname().toLowerCase())
+    .addOption(
+      new Option("--proxy-mode <mode>", "kind of rules")
+        .choices(["nftables", "iptables"])
+        .default("nftables"),
+    )
+    .option("--cleanup", "remove all rules that inroad proxy made on this machine, and end", false)
+    .addHelpText(
+      "after",
+      "\nWhen it ends its rules stay in force: the next start goes on with them. --cleanup removes them." +
+        "\nRun it instead of kube-proxy, not beside it. Metrics: 127.0.0.1:10249/metrics. Health: port 10256.",
+    );
+  for (const option of kubeconfigOptions()) command.addOption(option);
+  return command.action(async (options: ProxyCommandOptions) => {
+    if (options.cleanup) await cleanUpNode();
+    else await runProxy(options);
+  });
+}
+
+async function cleanUpNode(): Promise<void> {
+  const { cleanUp } = await import("#path/proxy");
+  try {
+    await cleanUp(undefined);
+  } catch (error) {
+    throw notAllowed(error);
+  }
+}
+
+async function runProxy({
+  kubeconfig,
+  context,
+  domain,
+  node,
+  proxyMode,
+}: ProxyCommandOptions): Promise<void> {
+  if (kubeconfig === undefined) {
+    throw new InroadError("NoKubeconfig", "proxy needs the way to an API server", {
+      mend: "name a kubeconfig file: --kubeconfig FILE, or the environment's KUBECONFIG",
+    });
+  }
+  const kinds = ["services", "endpointslices", "nodes"];
+  const options = { kubeconfig, domain, kinds, ...(context === undefined ? {} : { context }) };
+  const { source, log, stopped, close } = await startComponent("proxy", options);
+  const { startProxy } = await import("#path/proxy");
+  if (!source.current().nodes.has(node)) {
+    log.warn(`the cluster has no routable node ${node}: node ports and policy Local need its address`, {
+      nodes: [...source.current().nodes.keys()],
+    });
+  }
+  const proxy = startProxy({ source, node, netns: undefined, mode: proxyMode, log });
+  const ended = await Promise.race([
+    proxy.ready.then(() => log.info("rules are in force", { node, mode: proxyMode })).then(() => stopped),
+    stopped,
+  ]);
+  await proxy.close({ keepRules: true });
+  close();
+  return ended;
+}
+
+function notAllowed(error: unknown): InroadError {
+  return new InroadError("CleanupFailed", `the rules could not be removed: ${messageOf(error)}`, {
+    mend: "run it as root on the node",
+    cause: error,
+  });
+}
