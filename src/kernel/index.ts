@@ -10,6 +10,8 @@ export { iptablesRestore, nft } from "./rules.ts";
 export type { NftOptions } from "./rules.ts";
 export { conntrack } from "./conntrack.ts";
 export type { ConntrackFilter } from "./conntrack.ts";
+export { unansweredConnections } from "./unanswered.ts";
+export type { UnansweredConnection } from "./unanswered.ts";
 export { prepareWorker, startWorker } from "./worker.ts";
 export type { SupervisedWorker, WorkerEvent } from "./worker.ts";
 export { startReaper } from "./reaper.ts";

@@ -8,6 +8,7 @@ import { getSystemErrorMap, getSystemErrorMessage } from "node:util";
 import { InroadError } from "#lib/errors";
 import { isIPv4, isIPv6 } from "#lib/ip";
 import ipaddr from "ipaddr.js";
+import { dumpPiece } from "./netlink-bytes.ts";
 
 const { functions: libc } = ffi.dlopen("libc.so.6", {
   setns: { arguments: ["i32", "i32"], return: "i32" },
@@ -125,7 +126,7 @@ export function reapChild(pid: number): boolean {
  * before send(2) returns, so nothing ever waits.
  */
 export function withNetlink<T>(use: (ask: (request: Buffer) => Buffer) => T): T {
-  const fd = check(libc.socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "netlink socket");
+  const fd = netlinkSocket(0);
   const answer = Buffer.alloc(8192);
   try {
     return use((request) => {
@@ -133,6 +134,30 @@ export function withNetlink<T>(use: (ask: (request: Buffer) => Buffer) => T): T 
       const length = check(Number(libc.recv(fd, answer, BigInt(answer.length), 0)), "netlink receive");
       return answer.subarray(0, length);
     });
+  } finally {
+    libc.close(fd);
+  }
+}
+
+function netlinkSocket(protocol: number): number {
+  const kind = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  return check(libc.socket(AF_NETLINK, kind, protocol), "netlink socket");
+}
+
+/** Asks for all objects of a kind and returns the bodies of the answers. The kernel fills each piece as it is read. */
+export function dumpNetlink(protocol: number, request: Buffer): readonly Buffer[] {
+  const fd = netlinkSocket(protocol);
+  const bodies: Buffer[] = [];
+  try {
+    check(Number(libc.send(fd, request, BigInt(request.length), 0)), "netlink send");
+    for (let last = false; !last;) {
+      const piece = Buffer.alloc(32_768);
+      const length = check(Number(libc.recv(fd, piece, BigInt(piece.length), 0)), "netlink receive");
+      const read = dumpPiece(piece.subarray(0, length));
+      bodies.push(...read.bodies);
+      last = read.last;
+    }
+    return bodies;
   } finally {
     libc.close(fd);
   }

@@ -24,6 +24,16 @@ export function u32(value: number): Buffer {
   return bytes;
 }
 
+/** Two bytes at an offset, as a number. */
+export function native16(bytes: Buffer, at: number): number {
+  return little ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
+}
+
+/** Four bytes at an offset, as a number. */
+export function native32(bytes: Buffer, at: number): number {
+  return little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
+}
+
 /** A text with its end marked. */
 export function text(value: string): Buffer {
   return Buffer.from(`${value}\0`);
@@ -39,6 +49,8 @@ export function attribute(type: number, ...parts: readonly Buffer[]): Buffer {
 export const requestFlags = {
   request: 0x1,
   ack: 0x4,
+  /** All objects of a kind (NLM_F_ROOT and NLM_F_MATCH). */
+  dump: 0x300,
   replace: 0x100,
   exclusive: 0x200,
   create: 0x400,
@@ -57,11 +69,26 @@ export function linkHeader(up?: boolean): Buffer {
 }
 
 const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+
+/** The bodies of the messages in one piece of a dump, and whether it is the last piece. */
+export function dumpPiece(piece: Buffer): { readonly bodies: readonly Buffer[]; readonly last: boolean } {
+  const bodies: Buffer[] = [];
+  for (let at = 0; at + 16 <= piece.length;) {
+    const length = native32(piece, at);
+    const type = native16(piece, at + 4);
+    if (length < 16 || at + length > piece.length) break;
+    if (type === NLMSG_DONE || type === NLMSG_ERROR) return { bodies, last: true };
+    bodies.push(piece.subarray(at + 16, at + length));
+    at += (length + 3) & ~3;
+  }
+  return { bodies, last: bodies.length === 0 };
+}
 
 /** The errno of an answer: 0 for an acknowledgement; undefined when it is no answer to a request. */
 export function errnoOf(answer: Buffer): number | undefined {
   if (answer.length < 20) return undefined;
-  const type = little ? answer.readUInt16LE(4) : answer.readUInt16BE(4);
+  const type = native16(answer, 4);
   if (type !== NLMSG_ERROR) return undefined;
   return -(little ? answer.readInt32LE(16) : answer.readInt32BE(16));
 }
