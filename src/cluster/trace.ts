@@ -26,7 +26,7 @@ export interface TraceContext {
   readonly balancer: Pick<LoadBalancer, "nodeOfMark">;
   readonly proxyMode: ProxyMode;
   /** By node. */
-  readonly proxies: ReadonlyMap<string, Pick<Proxy, "rotation" | "rulesOf">>;
+  readonly proxies: ReadonlyMap<string, Pick<Proxy, "rotation" | "rulesOf" | "silent">>;
   /** `file:line` of an object in the user's manifests. */
   readonly locate: (object: ObjectRef) => string | undefined;
 }
@@ -47,7 +47,7 @@ export async function traceRequest(context: TraceContext, sender: Sender, order:
   const request = { url, method, headers, from };
   const snapshot = context.snapshot();
   const options = { locate: context.locate };
-  const known = { internetAddress: addresses.internet, proxies: { mode: context.proxyMode } };
+  const known = { internetAddress: addresses.internet, proxies: factsOf(context) };
   const turns = await readTurns(context, predict(snapshot, request, undefined, known));
   const proxies = { ...known.proxies, turns };
   if (dryRun) {
@@ -64,6 +64,11 @@ export async function traceRequest(context: TraceContext, sender: Sender, order:
   });
   const rules = await readRules(context, prediction);
   return compare(prediction, { ...observations, rules }, { ...options, requestId: sent.requestId });
+}
+
+function factsOf({ proxyMode, proxies }: TraceContext) {
+  const silent = new Map([...proxies].map(([node, proxy]) => [node, proxy.silent()] as const));
+  return { mode: proxyMode, silent };
 }
 
 /** Where the predicted way crosses Service rules. */

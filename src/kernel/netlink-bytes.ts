@@ -30,7 +30,7 @@ export function native16(bytes: Buffer, at: number): number {
 }
 
 /** Four bytes at an offset, as a number. */
-export function native32(bytes: Buffer, at: number): number {
+function native32(bytes: Buffer, at: number): number {
   return little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
 }
 

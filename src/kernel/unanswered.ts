@@ -83,9 +83,9 @@ function addressOf(bytes: Buffer | undefined): string | undefined {
 }
 
 /** By type, without the bits that say how to read them. What runs over the end is left out. */
-function attributesOf(bytes: Buffer | undefined): ReadonlyMap<number, Buffer> {
+function attributesOf(bytes: Buffer = Buffer.alloc(0)): ReadonlyMap<number, Buffer> {
   const found = new Map<number, Buffer>();
-  for (let at = 0; bytes !== undefined && at + 4 <= bytes.length;) {
+  for (let at = 0; at + 4 <= bytes.length;) {
     const length = native16(bytes, at);
     if (length < 4 || at + length > bytes.length) break;
     found.set(native16(bytes, at + 2) & 0x3fff, bytes.subarray(at + 4, at + length));

@@ -18,6 +18,13 @@ export interface EndpointQuery {
    * does not apply.
    */
   readonly traffic: "internal" | "external" | "short-circuit";
+  /** Endpoints that this node has seen not to answer (`endpointKey`). They count only where no other is left. */
+  readonly silent?: ReadonlySet<string> | undefined;
+}
+
+/** `10.244.0.2:8080` */
+export function endpointKey({ address, port }: Pick<Endpoint, "address" | "port">): string {
+  return `${address}:${port}`;
 }
 
 interface EndpointReason {
@@ -54,12 +61,18 @@ export function chooseEndpoints(
   const scope = scopeOf(all, policyOf(service, query.traffic), query);
   const inScope = all.filter(scope.has);
   const ready = inScope.filter((endpoint) => endpoint.ready);
-  const usable = ready.length > 0 ? ready : inScope.filter(servesWhileTerminating);
+  const wanted = ready.length > 0 ? ready : inScope.filter(servesWhileTerminating);
+  const answering = wanted.filter((endpoint) => query.silent?.has(endpointKey(endpoint)) !== true);
+  const usable = answering.length > 0 ? answering : wanted;
   const anywhere = all.some((endpoint) => endpoint.ready || servesWhileTerminating(endpoint));
   const reasons = all.map((endpoint) => ({
     endpoint,
     eligible: usable.includes(endpoint),
-    reason: scope.has(endpoint) ? stateReason(endpoint, ready.length > 0) : scope.otherwise,
+    reason: !scope.has(endpoint)
+      ? scope.otherwise
+      : wanted.includes(endpoint) && !usable.includes(endpoint)
+        ? `connections of ${query.node} get no answer from it`
+        : stateReason(endpoint, ready.length > 0),
   }));
   return { usable, policyDrop: scope.local && usable.length === 0 && anywhere, reasons };
 }

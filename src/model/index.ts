@@ -1,5 +1,5 @@
 /** The door of the model: what is in the cluster, and the semantics that every part shares. */
-export { chooseEndpoints, readyOn } from "./endpoints.ts";
+export { chooseEndpoints, endpointKey, readyOn } from "./endpoints.ts";
 export type { EndpointChoice, EndpointQuery } from "./endpoints.ts";
 export { compile } from "./compile.ts";
 export type { ClusterObjects, CompileOptions } from "./objects.ts";

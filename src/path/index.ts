@@ -16,15 +16,21 @@ export interface ProxyFacts {
   readonly mode?: ProxyMode;
   /** By node: the lists in force and whose turn is next (`Proxy.rotation`). */
   readonly turns?: ReadonlyMap<string, ReadonlyMap<string, Rotation>>;
+  /** By node: endpoints that do not answer it (`Proxy.silent`). */
+  readonly silent?: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-function hopsWith({ mode = "nftables", turns }: ProxyFacts): HopTable {
+function hopsWith({ mode = "nftables", turns, silent = new Map() }: ProxyFacts): HopTable {
   return {
     "public-dns": explainLoadBalancer,
     edge: explainLoadBalancer,
     proxy: (snapshot, place, flow) => {
       const rotation = turns?.get(place.node);
-      return explainProxy(snapshot, place, flow, { mode, ...(rotation === undefined ? {} : { rotation }) });
+      return explainProxy(snapshot, place, flow, {
+        mode,
+        silent: silent.get(place.node) ?? new Set(),
+        ...(rotation === undefined ? {} : { rotation }),
+      });
     },
     node: explainNode,
     pod: explainPod,

@@ -27,6 +27,8 @@ export interface ApplyOptions {
   readonly after: (plan: ProxyPlan, previous: ProxyPlan | undefined) => Promise<void>;
   readonly onProgrammed: (snapshot: Snapshot) => void;
   readonly recorder: Recorder;
+  /** Endpoints that do not answer; after a change of them call `refresh`. */
+  readonly silent: () => ReadonlySet<string>;
 }
 
 /** What is told about the work, for metrics. */
@@ -46,6 +48,8 @@ export interface Applier {
   /** The lists in force with the slot that is next, as far as the kernel's counters could be read. */
   rotation(lists: readonly string[]): Promise<ReadonlyMap<string, Rotation>>;
   inForce(): ProxyPlan | undefined;
+  /** Plans anew although the snapshot is the same. */
+  refresh(): void;
   /** Milliseconds since when a newer snapshot waits for being put in force; 0 if none does. */
   waitingFor(): number;
   /** Ends the work and removes all own rules, unless they are to stay in force. */
@@ -119,7 +123,8 @@ export function startApplying(options: ApplyOptions): Applier {
   /** The plan; where a list's rule must be rewritten, the order goes on where its counter stands. */
   const planOn = async (snapshot: Snapshot, previous: ProxyPlan | undefined): Promise<ProxyPlan> => {
     const kept = rotations(previous, new Map());
-    const plan = planProxy(snapshot, node, kept);
+    const facts = { silent: options.silent() };
+    const plan = planProxy(snapshot, node, kept, facts);
     const rewritten = [...plan.lists.values()]
       .filter((list) => {
         const before = previous?.lists.get(list.key);
@@ -130,7 +135,7 @@ export function startApplying(options: ApplyOptions): Applier {
     const turns = await backend.turns(rewritten);
     const known = new Map(rewritten.map((list) => [list, turns.get(list) ?? rewrites++] as const));
     // A list that is put in force anew with all its endpoints must be turned by hand: its rule starts at slot 0.
-    return planProxy(snapshot, node, rotations(previous, known, mustSync));
+    return planProxy(snapshot, node, rotations(previous, known, mustSync), facts);
   };
 
   const announce = (snapshot: Snapshot): void => {
@@ -186,6 +191,10 @@ export function startApplying(options: ApplyOptions): Applier {
     ready,
     programmed,
     inForce: () => inForce,
+    refresh() {
+      wanted += 1;
+      kick();
+    },
     waitingFor: () => (waitingSince === undefined ? 0 : performance.now() - waitingSince),
     async rotation(lists) {
       const turns = await backend.turns(lists);

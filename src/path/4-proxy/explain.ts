@@ -28,6 +28,8 @@ export interface ExplainOptions {
   readonly mode?: "nftables" | "iptables";
   /** The lists in force on this node (`Proxy.rotation`): tells whose turn is next. */
   readonly rotation?: ReadonlyMap<string, Rotation>;
+  /** Endpoints that do not answer connections of this node (`Proxy.silent`). */
+  readonly silent?: ReadonlySet<string>;
 }
 
 /**
@@ -46,7 +48,7 @@ export function explain(
     const reason = "the address of the destination is not known";
     return { steps: [], outcome: { kind: "unknown", reason }, assumptions: [] };
   }
-  const plan = planProxy(snapshot, place.node, options.rotation);
+  const plan = planProxy(snapshot, place.node, options.rotation, { silent: options.silent });
   const at = plan.addresses.get(addressKey({ address, protocol: flow.protocol, port }));
   const found = at === undefined ? undefined : findPort(snapshot, at);
   const context = { snapshot, place, flow, options, plan, address };
@@ -137,6 +139,7 @@ function explainService(context: ServiceContext): Explanation {
     zone: snapshot.nodes.get(place.node)?.zone,
     family: familyOf(at.address),
     traffic,
+    silent: options.silent,
   });
   const candidates = choice.reasons.map((r): Candidate => ({
     name: nameOf(r.endpoint),

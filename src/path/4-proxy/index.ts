@@ -1,10 +1,20 @@
 /** Hop 4: the Service rules of a node. ClusterIP, NodePort or load-balancer address and port -> pod address and port. */
-import { conntrack, iptablesRestore, nft, run, setSysctls, tcpListener } from "#kernel";
+import {
+  conntrack,
+  iptablesRestore,
+  nft,
+  run,
+  setSysctls,
+  tcpConnect,
+  tcpListener,
+  unansweredConnections,
+} from "#kernel";
 import type { ConntrackEntry, NetNs } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
+import type { Applier } from "./apply.ts";
 import type { RuleBackend, RuleKernel } from "./backend.ts";
 import { forgetStaleFlows } from "./flows.ts";
 import type { FlowKernel } from "./flows.ts";
@@ -13,6 +23,8 @@ import { iptablesBackend } from "./iptables/backend.ts";
 import { createProxyMetrics } from "./metrics.ts";
 import { nftablesBackend } from "./nftables/backend.ts";
 import type { Rotation } from "./rotation.ts";
+import { watchSilence } from "./silent.ts";
+import type { End } from "./silent.ts";
 
 export { explain, listFor } from "./explain.ts";
 export { chosenEndpoint } from "./observe.ts";
@@ -41,6 +53,8 @@ export interface Proxy {
   programmed(snapshot: Snapshot): Promise<void>;
   /** The order of these lists' endpoints and whose turn is next, read from the kernel; unreadable ones are left out. */
   rotation(lists: readonly string[]): Promise<ReadonlyMap<string, Rotation>>;
+  /** Endpoints that get nothing new since they do not answer this node (`address:port`). */
+  silent(): ReadonlySet<string>;
   /** The rules of a list, as the kernel has them. */
   rulesOf(list: string): Promise<readonly string[]>;
   /** Closes its ports and removes all its rules, or leaves them in force for the next proxy of this node. */
@@ -64,13 +78,21 @@ export function startProxy(options: ProxyOptions): Proxy {
     metrics,
     log,
   });
-  const applier = startApplying({
+  const silence = watchSilence({
+    waiting: () => unansweredConnections(netns),
+    answers: (endpoint, withinMs) => answers(netns, endpoint, withinMs),
+    matters: (endpoint) => hasOthers(source.current(), endpoint),
+    onChange: () => applier.refresh(),
+    log,
+  });
+  const applier: Applier = startApplying({
     source,
     node,
     backend,
     log,
     onProgrammed: options.onProgrammed ?? (() => undefined),
     recorder: metrics.recorder,
+    silent: silence.silent,
     after: async (plan, previous) => {
       health.update(plan);
       if (previous === undefined) keepOutOfWindowPackets(netns, log);
@@ -85,7 +107,9 @@ export function startProxy(options: ProxyOptions): Proxy {
     programmed: (snapshot) => applier.programmed(snapshot),
     rotation: (lists) => applier.rotation(lists),
     rulesOf: (list) => backend.rulesOf(list),
+    silent: silence.silent,
     async close({ keepRules = false } = {}) {
+      silence.close();
       await health.close();
       await applier.close(keepRules);
     },
@@ -103,6 +127,31 @@ export async function cleanUp(netns: NetNs | undefined): Promise<void> {
       if (codeOf(error) !== "MissingProgram") throw error;
     }
   }
+}
+
+/** Whether a TCP connection of the node is answered: accepted, or refused by somebody who is there. */
+function answers(netns: NetNs | undefined, { address, port }: End, withinMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = tcpConnect(netns, address, port);
+    const end = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.setTimeout(withinMs, () => end(false));
+    socket.on("connect", () => end(true));
+    socket.on("error", (error) => end(codeOf(error) === "ECONNREFUSED" || codeOf(error) === "ECONNRESET"));
+  });
+}
+
+/** Whether this is one of several endpoints of a Service: only then connections could go elsewhere. */
+function hasOthers({ services }: Snapshot, { address, port }: End): boolean {
+  for (const service of services.values()) {
+    for (const { endpoints } of service.ports) {
+      if (endpoints.length > 1 && endpoints.some((one) => one.address === address && one.port === port))
+        return true;
+    }
+  }
+  return false;
 }
 
 /** A node that is not known yet, or about to go, gets no new traffic from load balancers (KEP-3836). */

@@ -77,6 +77,8 @@ export interface ProxyPlan {
 export interface PlanOptions {
   /** Serve spec.externalIPs: whoever may write Services can then take over any address (CVE-2020-8554). */
   readonly externalIPs?: boolean;
+  /** Endpoints that do not answer connections of this node (`silent.ts`). */
+  readonly silent?: ReadonlySet<string> | undefined;
 }
 
 /** `10.96.0.10 . udp . 53`, which is also how nftables writes it. */
@@ -171,13 +173,13 @@ function planPort(context: PortContext): PlannedPort {
 }
 
 function planFamily(context: PortContext, family: IpFamily, places: readonly AddressAt[]): PlannedPort {
-  const { snapshot, node, service, port } = context;
+  const { snapshot, node, options, service, port } = context;
   const servicePort = servicePortKey(service, port);
   const listKey = family === "IPv6" ? `${servicePort} ipv6` : servicePort;
   const zone = snapshot.nodes.get(node)?.zone;
   const lists = new Map<string, EndpointList>();
   const choose = (traffic: EndpointQuery["traffic"]) =>
-    chooseEndpoints(port, service, { node, zone, family, traffic });
+    chooseEndpoints(port, service, { node, zone, family, traffic, silent: options.silent });
   const everywhere = choose("short-circuit").usable;
   const target = (traffic: EndpointQuery["traffic"]): Target => {
     const choice = choose(traffic);

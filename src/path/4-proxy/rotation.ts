@@ -2,6 +2,7 @@
  * The order in which the endpoints of one list take their turns, and how it survives changes of the list.
  * A list's slot i is chosen by the i-th of every N new connections.
  */
+import { endpointKey } from "#model";
 import type { Endpoint } from "#model";
 
 export type Backend = Pick<Endpoint, "address" | "port">;
@@ -13,9 +14,7 @@ export interface Rotation {
 }
 
 /** `10.244.0.2:8080` */
-export function backendKey(backend: Backend): string {
-  return `${backend.address}:${backend.port}`;
-}
+export const backendKey: (backend: Backend) => string = endpointKey;
 
 /**
  * The slots of a new list. They start at a place of their own for each node and list, so that the first
