@@ -22,6 +22,7 @@ import {
   iptablesRestore,
   nft,
   run,
+  startNftThread,
   tcpConnect,
   tcpListener,
 } from "#kernel";
@@ -302,6 +303,7 @@ function record(rows: readonly Row[]): void {
 
 const words = process.argv.slice(2);
 if (words[0] === "--row") {
+  startNftThread();
   console.log(JSON.stringify(await measureRow(words[1] ?? "", Number(words[2]))));
   process.exit(0);
 }

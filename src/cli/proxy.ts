@@ -1,6 +1,7 @@
 /** `inroad proxy`: the Service rules of the node it runs on, from any cluster's API server. */
 import { hostname } from "node:os";
 import { Command, Option } from "commander";
+import { startNftThread } from "#kernel";
 import { InroadError, messageOf } from "#lib/errors";
 import { startComponent } from "./component.ts";
 import { kubeconfigOptions, type KubeconfigOptions } from "./options.ts";
@@ -58,6 +59,7 @@ async function runProxy({
   const options = { kubeconfig, domain, kinds, ...(context === undefined ? {} : { context }) };
   const { source, log, stopped, close } = await startComponent("proxy", options);
   const { startProxy } = await import("#path/proxy");
+  startNftThread();
   if (!source.current().nodes.has(node)) {
     log.warn(`the cluster has no routable node ${node}: node ports and policy Local need its address`, {
       nodes: [...source.current().nodes.keys()],

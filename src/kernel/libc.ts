@@ -8,7 +8,7 @@ import { getSystemErrorMap, getSystemErrorMessage } from "node:util";
 import { InroadError } from "#lib/errors";
 import { isIPv4, isIPv6 } from "#lib/ip";
 import ipaddr from "ipaddr.js";
-import { dumpPiece } from "./netlink-bytes.ts";
+import { dumpPiece, errnoOf } from "./netlink-bytes.ts";
 
 const { functions: libc } = ffi.dlopen("libc.so.6", {
   setns: { arguments: ["i32", "i32"], return: "i32" },
@@ -158,6 +158,25 @@ export function dumpNetlink(protocol: number, request: Buffer): readonly Buffer[
       last = read.last;
     }
     return bodies;
+  } finally {
+    libc.close(fd);
+  }
+}
+
+/**
+ * Sends a batch, which the kernel carries out as a whole before send(2) returns. False when it was refused or is too large
+ * for the socket; then nothing has changed.
+ */
+export function sendNetlinkBatch(protocol: number, batch: Buffer): boolean {
+  const fd = netlinkSocket(protocol);
+  const answer = Buffer.alloc(8192);
+  try {
+    if (Number(libc.send(fd, batch, BigInt(batch.length), 0)) !== batch.length) return false;
+    for (;;) {
+      const length = Number(libc.recv(fd, answer, BigInt(answer.length), 0));
+      if (length <= 0) return true;
+      if (errnoOf(answer.subarray(0, length)) !== 0) return false;
+    }
   } finally {
     libc.close(fd);
   }

@@ -56,10 +56,15 @@ export const requestFlags = {
   create: 0x400,
 } as const;
 
-/** struct nlmsghdr and what follows it. */
+/** struct nlmsghdr and what follows it; the answer tells that it was carried out. */
 export function message(type: number, flags: number, ...parts: readonly Buffer[]): Buffer {
+  return bareMessage(type, requestFlags.ack | flags, ...parts);
+}
+
+/** The same, answered only if it fails or asks for it. */
+export function bareMessage(type: number, flags: number, ...parts: readonly Buffer[]): Buffer {
   const body = Buffer.concat(parts);
-  const all = requestFlags.request | requestFlags.ack | flags;
+  const all = requestFlags.request | flags;
   return Buffer.concat([u32(16 + body.length), u16(type), u16(all), u32(1), u32(0), body]);
 }
 

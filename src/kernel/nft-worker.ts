@@ -1,6 +1,7 @@
 /** nft scripts by a thread of this process: neither a new program for each, nor waiting for the kernel in this thread. */
 import { Worker } from "node:worker_threads";
 import { entryUrl } from "#lib/entry";
+import { nftByNetlink } from "./nft-netlink.ts";
 import type { NetNs } from "./types.ts";
 
 export interface NftTask {
@@ -8,6 +9,8 @@ export interface NftTask {
   readonly ns: NetNs | undefined;
   readonly script: string;
   readonly json: boolean;
+  /** Only by netlink: for anything else it would hold up the others for too long. */
+  readonly large: boolean;
 }
 
 /** Without `said` the script was not carried out: something is wrong with it, or there is no library. */
@@ -16,7 +19,7 @@ interface NftDone {
   readonly said: string | undefined;
 }
 
-type Run = (ns: NetNs | undefined, script: string, json: boolean) => Promise<string | undefined>;
+type Run = (task: Omit<NftTask, "id">) => Promise<string | undefined>;
 
 let running: Run | undefined;
 
@@ -25,9 +28,9 @@ export function startNftThread(): void {
   running ??= start();
 }
 
-/** Carries out a script; undefined when it was not, for whatever reason. */
-export function nftByThread(...task: Parameters<Run>): Promise<string | undefined> {
-  return running?.(...task) ?? Promise.resolve(undefined);
+/** Carries out a script; undefined when it was not, for whatever reason. Without the thread, in this one by netlink only. */
+export function nftByThread(task: Omit<NftTask, "id">): Promise<string | undefined> {
+  return running?.(task) ?? Promise.resolve(nftByNetlink(task));
 }
 
 function start(): Run {
@@ -47,11 +50,11 @@ function start(): Run {
     running = undefined;
     for (const id of waiting.keys()) finish(id, undefined);
   });
-  return (ns, script, json) =>
+  return (task) =>
     new Promise((resolve) => {
       const id = next++;
       waiting.set(id, resolve);
       worker.ref();
-      worker.postMessage({ id, ns, script, json } satisfies NftTask);
+      worker.postMessage({ id, ...task } satisfies NftTask);
     });
 }

@@ -14,8 +14,9 @@ export interface NftOptions {
 const LONGEST_IN_PROCESS = 16_384;
 
 /**
- * Carries out an nft script (`nft -f -`): all of it or nothing. Returns what it printed. Small work is done in this
- * process after `startNftThread`, by the library that the program nft is made of.
+ * Carries out an nft script (`nft -f -`): all of it or nothing. Returns what it printed. What changes Services
+ * and endpoints goes to the kernel by netlink; other small work is done in this process after `startNftThread`, by the library
+ * that the program nft is made of; the rest by the program.
  * @throws InroadError `NftFailed` with what nft said.
  */
 export async function nft(
@@ -23,7 +24,7 @@ export async function nft(
   script: string,
   { json = false, large = script.length > LONGEST_IN_PROCESS }: NftOptions = {},
 ): Promise<string> {
-  const said = large ? undefined : await nftByThread(ns, script, json);
+  const said = await nftByThread({ ns, script, json, large });
   if (said !== undefined) return said;
   // After a failure, too: the program's words name the line that is wrong.
   // nft takes JSON only from a file for a script of its own, so this one goes as an argument.
