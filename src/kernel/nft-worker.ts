@@ -37,7 +37,6 @@ function start(): Run {
   const waiting = new Map<number, (said: string | undefined) => void>();
   let next = 0;
   const worker = new Worker(entryUrl("kernel/nft-thread"), { name: "nft" });
-  worker.unref();
   const finish = (id: number, said: string | undefined): void => {
     waiting.get(id)?.(said);
     waiting.delete(id);
@@ -50,6 +49,7 @@ function start(): Run {
     running = undefined;
     for (const id of waiting.keys()) finish(id, undefined);
   });
+  worker.unref();
   return (task) =>
     new Promise((resolve) => {
       const id = next++;
