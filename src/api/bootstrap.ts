@@ -1,9 +1,12 @@
 import { kindOf } from "#kube";
 import type { KindInfo, KubeObject } from "#kube";
 import { messageOf } from "#lib/errors";
-import { numberToIPv4, parseCidr } from "#lib/ip";
+import { parseRange } from "./address-range.ts";
 import type { Context } from "./context.ts";
+import { keepIpAddresses } from "./ip-addresses.ts";
 import { create } from "./lifecycle.ts";
+import { keepServiceCidrs } from "./service-cidrs.ts";
+import { DEFAULT_SERVICE_CIDR } from "./service-ranges.ts";
 import { storageOf } from "./storage.ts";
 
 const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -16,14 +19,33 @@ interface Endpoint {
 /** What exists in every cluster from its first moment. */
 export function bootstrap(
   context: Context,
-  options: { serviceCIDR: string; endpoint: Endpoint | undefined },
+  { serviceCIDRs, endpoint }: { serviceCIDRs: readonly string[]; endpoint: Endpoint | undefined },
 ): void {
+  const showAddresses = prepareRanges(context, serviceCIDRs);
   for (const name of NAMESPACES) make(context, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
-  if (options.endpoint === undefined) return;
-  for (const object of kubernetesService(options.serviceCIDR, options.endpoint)) {
+  if (endpoint === undefined) return;
+  for (const object of kubernetesService(serviceCIDRs[0] ?? "", endpoint)) {
     make(context, object);
     keep(context, object);
   }
+  showAddresses();
+}
+
+/** The default ServiceCIDR, and what follows from ServiceCIDRs and Services: before the first Service takes an address. */
+function prepareRanges(context: Context, cidrs: readonly string[]): () => void {
+  const apiVersion = "networking.k8s.io/v1";
+  const metadata = { name: DEFAULT_SERVICE_CIDR };
+  const ranges: KubeObject = { apiVersion, kind: "ServiceCIDR", metadata, spec: { cidrs } };
+  const [ofRanges, ofAddresses] = [
+    kindIn(context, ranges),
+    kindIn(context, { apiVersion, kind: "IPAddress" }),
+  ];
+  if (ofRanges === undefined || ofAddresses === undefined)
+    throw new Error("the registry has no ServiceCIDR or IPAddress");
+  make(context, ranges);
+  keep(context, ranges);
+  keepServiceCidrs(context, ofRanges);
+  return keepIpAddresses(context, ofAddresses);
 }
 
 function make(context: Context, object: KubeObject): void {
@@ -70,7 +92,7 @@ function kubernetesService(serviceCIDR: string, { address, port }: Endpoint): re
       metadata: { ...metadata, labels: { component: "apiserver", provider: "kubernetes" } },
       spec: {
         type: "ClusterIP",
-        clusterIP: numberToIPv4(parseCidr(serviceCIDR).base + 1),
+        clusterIP: parseRange(serviceCIDR).addressAt(0),
         ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: port }],
         sessionAffinity: "None",
       },

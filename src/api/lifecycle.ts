@@ -98,8 +98,8 @@ export function timestamp(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
 
-function checkValid(kind: KindInfo, object: KubeObject, old?: KubeObject): void {
-  const errors = validate(kind, object, old);
+function checkValid(kind: KindInfo, object: KubeObject, old?: KubeObject, subresource?: Subresource): void {
+  const errors = validate(kind, object, old, subresource);
   if (errors.length > 0) throw invalid(kind, object.metadata?.name ?? "", errors);
 }
 
@@ -132,7 +132,7 @@ export function update(
   const prepared = prepareForUpdate(kind, admitted, old, subresource);
   const isService = kind.schema === "core.v1.Service" && subresource === undefined;
   const object = isService ? allocate(context.allocator, prepared, old) : prepared;
-  checkValid(kind, object, old);
+  checkValid(kind, object, old, subresource);
   warnings.push(...objectWarnings(kind, object, old));
   return store(context, kind, object, old, dryRun);
 }

@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Transport } from "#client";
 import type { KindInfo } from "#kube";
+import type { IpFamily } from "#lib/ip";
 import type { Log } from "#lib/log";
+import { parseRange } from "./address-range.ts";
 import { createAuthenticator } from "./auth.ts";
 import type { Authentication } from "./auth.ts";
 import { bootstrap } from "./bootstrap.ts";
@@ -15,8 +17,8 @@ import { createAllocator } from "./service-allocation.ts";
 import type { PortRange } from "./service-allocation.ts";
 
 export interface ApiServerOptions {
-  /** IPv4 range of cluster addresses: `10.96.0.0/16`. */
-  readonly serviceCIDR: string;
+  /** Range of cluster addresses of one or both families, the default family first: `10.96.0.0/16`, `fd00:10:96::/112`. */
+  readonly serviceCIDRs: readonly string[];
   readonly nodePorts: PortRange;
   readonly kinds: readonly KindInfo[];
   readonly log: Log;
@@ -43,6 +45,12 @@ export interface ApiServer {
   close(): void;
 }
 
+function serviceFamilies(cidrs: readonly string[]): readonly IpFamily[] {
+  const families = cidrs.map((cidr) => parseRange(cidr).family);
+  if (families.length > 0 && new Set(families).size === families.length) return families;
+  throw new Error(`Service ranges [${cidrs.join(", ")}]: give one range of IPv4, of IPv6, or one of each`);
+}
+
 /** An API server with its objects in memory. See README.md of this folder for what it serves. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const closing = new AbortController();
@@ -50,7 +58,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const context: Context = {
     kinds: options.kinds,
     store,
-    allocator: createAllocator(store, options.serviceCIDR, options.nodePorts),
+    allocator: createAllocator(store, serviceFamilies(options.serviceCIDRs), options.nodePorts),
     log: options.log,
     now: options.clock ?? (() => new Date()),
     dial: options.dial,
@@ -59,7 +67,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     closing: closing.signal,
   };
   const authenticator = createAuthenticator(options.authenticate);
-  bootstrap(context, { serviceCIDR: options.serviceCIDR, endpoint: options.kubernetesEndpoint });
+  bootstrap(context, { serviceCIDRs: options.serviceCIDRs, endpoint: options.kubernetesEndpoint });
   const stopCollector = startCollector(context);
 
   return {

@@ -38,7 +38,7 @@ describe("cluster addresses", () => {
   });
 
   it("a small range uses its lower part when the upper one is full, then is full", async () => {
-    const api = createTestApi({ serviceCIDR: "10.0.0.0/28" });
+    const api = createTestApi({ serviceCIDRs: ["10.0.0.0/28"] });
     for (let i = 0; i < 14; i++) assert.equal((await make(api, `s${i}`)).status, 201);
     const full = await make(api, "more");
     assert.deepEqual(
@@ -191,11 +191,23 @@ describe("the type of a Service may change", () => {
     );
   });
 
-  it("IPv6 is refused", async () => {
+  it("IPv6 is refused where there is no range of it", async () => {
     const answer = await make(createTestApi(), "a", { ipFamilies: ["IPv6"] });
     assert.equal(
       message(answer),
       'Service "a" is invalid: spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster',
     );
+  });
+
+  it("only a load balancer may have addresses in its status", async () => {
+    const api = createTestApi();
+    await make(api, "a");
+    const status = { loadBalancer: { ingress: [{ ip: "203.0.113.1" }] } };
+    const put = (): Promise<Answer> => api.call("PATCH", `${SERVICES}/a/status`, { status });
+    assert.match(String(message(await put())), /may only be used when `spec\.type` is 'LoadBalancer'$/);
+    await api.call("PATCH", `${SERVICES}/a`, { spec: { type: "LoadBalancer" } });
+    assert.deepEqual((await put()).body["status"], {
+      loadBalancer: { ingress: [{ ip: "203.0.113.1", ipMode: "VIP" }] },
+    });
   });
 });

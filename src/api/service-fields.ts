@@ -1,5 +1,5 @@
+import { resolveFamilies } from "#kube/server";
 import type { FieldError, KubeObject } from "#kube";
-import { isIPv4 } from "#lib/ip";
 import { isRecord } from "./body.ts";
 import { listAt, numberAt, recordAt, textAt } from "./fields.ts";
 import { ownerOf } from "./service-allocation.ts";
@@ -35,20 +35,18 @@ const needsHealthPort = (service: KubeObject): boolean =>
 const portsOf = (service: KubeObject): Port[] =>
   listAt(service, "spec", "ports").flatMap((port) => (isRecord(port) ? [port] : []));
 
-const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
-
 /**
  * The Service with its addresses and ports chosen; it has not been validated yet. Throws 422 for values that are taken or out of range
  * (500 for a health check port, as the original does).
  */
 export function allocate(allocator: Allocator, service: KubeObject, old?: KubeObject): KubeObject {
-  const spec: Spec = { ...recordAt(service, "spec") };
+  const spec: Spec = { ...withFamilies(allocator, service, old) };
   const fail = (reason: FieldError["reason"], field: string, message: string): ApiFault =>
     invalid({ group: "", kind: "Service" }, service.metadata?.name ?? "", [{ reason, field, message }]);
   const owner = ownerOf(service);
   if (needsAddress(service)) {
-    checkFamilies(service, fail);
-    setAddress(spec, allocator, owner, fail);
+    const held = old === undefined || !needsAddress(old) ? [] : listAt(old, "spec", "clusterIPs");
+    setAddresses(spec, held.length, { allocator, owner, fail });
   }
   if (needsNodePorts(service) || mayHaveNodePorts(service)) {
     setNodePorts(spec, allocator, service, owner, fail);
@@ -57,43 +55,41 @@ export function allocate(allocator: Allocator, service: KubeObject, old?: KubeOb
   return { ...service, spec };
 }
 
-type Fail = (reason: FieldError["reason"], field: string, message: string) => ApiFault;
-
-/** The cluster has IPv4 only; a headless Service without selector may name any family, nothing is allocated for it. */
-function checkFamilies(service: KubeObject, fail: Fail): void {
-  const headless = textAt(service, "spec", "clusterIP") === "None";
-  if (headless && Object.keys(recordAt(service, "spec", "selector")).length === 0) return;
-  const six = listAt(service, "spec", "ipFamilies").indexOf("IPv6");
-  if (six >= 0) {
-    const message = 'Invalid value: "IPv6": not configured on this cluster';
-    throw fail("FieldValueInvalid", `spec.ipFamilies[${six}]`, message);
-  }
-  if (textAt(service, "spec", "ipFamilyPolicy") === "RequireDualStack") {
-    const message =
-      'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services';
-    throw fail("FieldValueInvalid", "spec.ipFamilyPolicy", message);
-  }
+function withFamilies(allocator: Allocator, service: KubeObject, old: KubeObject | undefined): Spec {
+  const oldSpec = old === undefined ? undefined : recordAt(old, "spec");
+  const { spec, errors } = resolveFamilies(recordAt(service, "spec"), oldSpec, allocator.families());
+  if (errors.length > 0) throw invalid({ group: "", kind: "Service" }, service.metadata?.name ?? "", errors);
+  return spec;
 }
 
-function setAddress(spec: Spec, allocator: Allocator, owner: string, fail: Fail): void {
-  const given = isText(spec["clusterIP"]) ? spec["clusterIP"] : listAt(spec, "clusterIPs").map(String)[0];
-  if (given === undefined || given === "") {
-    const chosen = allocator.nextAddress();
-    if (chosen === undefined) throw internalError("failed to allocate a serviceIP: range is full");
-    spec["clusterIP"] = chosen;
-  } else if (given !== "None") {
-    // What is no IPv4 address at all is for validation to refuse.
-    const why = isIPv4(given) ? allocator.refuseAddress(given, owner) : undefined;
-    if (why !== undefined) {
-      throw fail(
-        "FieldValueInvalid",
-        "spec.clusterIPs",
-        `Invalid value: ${JSON.stringify([given])}: failed to allocate IP ${given}: ${why}`,
-      );
+type Fail = (reason: FieldError["reason"], field: string, message: string) => ApiFault;
+
+/**
+ * An address of each family that the Service is to have: those that it names, new ones for the others.
+ * @param held so many addresses were there before; a change of them is for validation to refuse
+ */
+function setAddresses(
+  spec: Spec,
+  held: number,
+  { allocator, owner, fail }: { allocator: Allocator; owner: string; fail: Fail },
+): void {
+  const given = listAt(spec, "clusterIPs").map(String);
+  if (given[0] === "None") return;
+  const families = listAt(spec, "ipFamilies").map((family) => (family === "IPv6" ? "IPv6" : "IPv4"));
+  const addresses = families.map((family, index) => {
+    const wanted = given[index];
+    if (wanted !== undefined && wanted !== "") {
+      const why = index < held ? undefined : allocator.refuseAddress(wanted, owner);
+      if (why === undefined) return wanted;
+      const message = `Invalid value: ${JSON.stringify(given)}: failed to allocate IP ${wanted}: ${why}`;
+      throw fail("FieldValueInvalid", "spec.clusterIPs", message);
     }
-    spec["clusterIP"] = given;
-  } else spec["clusterIP"] = "None";
-  if (listAt(spec, "clusterIPs").length === 0) spec["clusterIPs"] = [spec["clusterIP"]];
+    const chosen = allocator.nextAddress(family);
+    if (chosen === undefined) throw internalError("failed to allocate a serviceIP: range is full");
+    return chosen;
+  });
+  spec["clusterIPs"] = addresses;
+  spec["clusterIP"] = addresses[0];
 }
 
 function setNodePorts(

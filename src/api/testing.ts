@@ -34,7 +34,7 @@ export interface WatchEvent {
 
 export function createTestApi(options: Partial<ApiServerOptions> = {}): TestApi {
   const server = createApiServer({
-    serviceCIDR: "10.96.0.0/16",
+    serviceCIDRs: ["10.96.0.0/16"],
     nodePorts: { first: 30_000, last: 32_767 },
     kinds,
     log: silentLog,

@@ -66,7 +66,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   };
   const unknown = unknownKinds(objects);
   const api = createApiServer({
-    serviceCIDR: config.serviceCIDR,
+    serviceCIDRs: [config.serviceCIDR],
     nodePorts: { first: 30_000, last: 32_767 },
     kinds: [...kinds, ...unknown],
     log: log.child("api"),

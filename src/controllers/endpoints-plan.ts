@@ -69,8 +69,8 @@ function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
   const publish = service.spec?.publishNotReadyAddresses === true;
   const [family = "IPv4"] = familiesOf(service);
   const groups = new Map<string, { subset: EndpointSubset }>();
-  for (const pod of pods.toSorted((a, b) => byText(a.status?.podIP ?? "", b.status?.podIP ?? ""))) {
-    const ip = addressOf(pod, family);
+  const addressed = pods.map((pod) => ({ pod, ip: addressOf(pod, family) }));
+  for (const { pod, ip } of addressed.toSorted((a, b) => byText(a.ip ?? "", b.ip ?? ""))) {
     if (ip === undefined || isTerminal(pod) || (isDeleting(pod) && !publish)) continue;
     const ports = portsOf(service, pod).map(({ name, ...port }) => ({ ...(name ? { name } : {}), ...port }));
     // Without a port there is nothing to reach; a headless Service without ports lists addresses all the same.

@@ -19,7 +19,7 @@ let clock: ManualClock;
 beforeEach(async () => {
   clock = createManualClock(start);
   api = createApiServer({
-    serviceCIDR: "10.96.0.0/16",
+    serviceCIDRs: ["10.96.0.0/16"],
     nodePorts: { first: 30000, last: 32767 },
     kinds,
     log: silentLog,

@@ -15,7 +15,7 @@ let cluster: TestCluster;
 
 beforeEach(async () => {
   api = createApiServer({
-    serviceCIDR: "10.96.0.0/16",
+    serviceCIDRs: ["10.96.0.0/16"],
     nodePorts: { first: 30000, last: 32767 },
     kinds,
     log: silentLog,

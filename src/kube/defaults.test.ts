@@ -160,3 +160,19 @@ test("defaulting twice changes nothing, and never changes its argument", () => {
     assert.deepEqual(object, before, name);
   }
 });
+
+test("a field for one family and its successor for both follow each other; the older one wins", () => {
+  const addresses = (status: JsonObject): unknown => {
+    const got = objectAt(applyDefaults<JsonObject>(kindNamed("Pod"), { status }), "status");
+    return [got["podIP"], got["podIPs"]];
+  };
+  const both = [{ ip: "10.1.0.1" }, { ip: "fd00::1" }];
+  assert.deepEqual(addresses({ podIP: "10.1.0.1" }), ["10.1.0.1", [{ ip: "10.1.0.1" }]]);
+  assert.deepEqual(addresses({ podIPs: both }), ["10.1.0.1", both]);
+  assert.deepEqual(addresses({ podIP: "10.1.0.2", podIPs: both }), ["10.1.0.2", [{ ip: "10.1.0.2" }]]);
+  assert.deepEqual(addresses({}), [undefined, undefined]);
+  const node = applyDefaults<JsonObject>(kindNamed("Node"), {
+    spec: { podCIDRs: ["10.1.0.0/24", "fd00::/64"] },
+  });
+  assert.equal(objectAt(node, "spec")["podCIDR"], "10.1.0.0/24");
+});

@@ -21,6 +21,17 @@ const rules: Readonly<Record<string, Rule>> = {
   "core.v1.Pod": ({ spec }) => ({ spec: podSpec(spec) }),
   "core.v1.Secret": ({ data, stringData }) => (isJsonObject(stringData) ? secretData(data, stringData) : {}),
   "core.v1.Namespace": namespaceLabel,
+  "core.v1.NodeSpec": ({ podCIDR, podCIDRs }) => {
+    const [first, all] = primaryAndAll(podCIDR, podCIDRs);
+    return first === undefined ? {} : { podCIDR: first, podCIDRs: all };
+  },
+  "core.v1.PodStatus": ({ podIP, podIPs }) => {
+    const [first, all] = primaryAndAll(
+      podIP,
+      listAt({ podIPs }, "podIPs").map((item) => textAt(item, "ip")),
+    );
+    return first === undefined ? {} : { podIP: first, podIPs: all.map((ip) => ({ ip })) };
+  },
   "core.v1.NodeStatus": ({ allocatable, capacity }) =>
     allocatable === undefined && capacity !== undefined ? { allocatable: capacity } : {},
   "apps.v1.DeploymentStrategy": rollingUpdate("apps.v1.RollingUpdateDeployment"),
@@ -36,6 +47,14 @@ const rules: Readonly<Record<string, Rule>> = {
       ? { policyTypes: egress === undefined ? ["Ingress"] : ["Ingress", "Egress"] }
       : {},
 };
+
+/** A field of one family and its successor for both: the older one wins where they differ, and each follows from the other. */
+function primaryAndAll(one: unknown, many: unknown): [string | undefined, readonly unknown[]] {
+  const all = Array.isArray(many) ? many : [];
+  const first = textOf(one) || textOf(all[0]);
+  if (first === "") return [undefined, []];
+  return [first, all[0] === first ? all : [first]];
+}
 
 /** Strategy RollingUpdate without parameters gets the default ones. */
 function rollingUpdate(parameters: string): Rule {

@@ -58,7 +58,9 @@ export const kinds: readonly KindInfo[] = [
   define("events.k8s.io", "Event", "events", { short: ["ev"] }),
   define("networking.k8s.io", "Ingress", "ingresses", { short: ["ing"], sub: ["status"] }),
   define("networking.k8s.io", "IngressClass", "ingressclasses", { cluster: true }),
+  define("networking.k8s.io", "IPAddress", "ipaddresses", { short: ["ip"], cluster: true }),
   define("networking.k8s.io", "NetworkPolicy", "networkpolicies", { short: ["netpol"] }),
+  define("networking.k8s.io", "ServiceCIDR", "servicecidrs", { sub: ["status"], cluster: true }),
 ];
 
 /** Kinds of the registry that would make pods in a real cluster and make none here. */

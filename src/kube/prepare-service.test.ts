@@ -86,3 +86,29 @@ test("the status of a balancer says how traffic arrives", () => {
     [{ ip: "203.0.113.1", ipMode: "VIP" }, { hostname: "lb.example.com" }],
   );
 });
+
+test("the policy SingleStack alone gives back the second address and family", () => {
+  const dual = {
+    ...old,
+    spec: {
+      ...objectAt(old, "spec"),
+      clusterIPs: ["10.96.0.9", "fd00::9"],
+      ipFamilies: ["IPv4", "IPv6"],
+      ipFamilyPolicy: "RequireDualStack",
+    },
+  };
+  const after = (spec: JsonObject): unknown[] => {
+    const next = { metadata: { name: "web" }, spec: { ...objectAt(dual, "spec"), ...spec } };
+    const got = objectAt(updated(service, next, dual), "spec");
+    return [got["clusterIPs"], got["ipFamilies"]];
+  };
+  const one = [["10.96.0.9"], ["IPv4"]];
+  assert.deepEqual(after({ ipFamilyPolicy: "SingleStack" }), one);
+  const unsaid = { clusterIPs: undefined, ipFamilies: undefined };
+  assert.deepEqual(after({ ipFamilyPolicy: "SingleStack", ...unsaid }), one);
+  assert.deepEqual(after({ ipFamilyPolicy: "SingleStack", ipFamilies: ["IPv6"] }), [["10.96.0.9"], ["IPv6"]]);
+  assert.deepEqual(after(unsaid), [
+    ["10.96.0.9", "fd00::9"],
+    ["IPv4", "IPv6"],
+  ]);
+});

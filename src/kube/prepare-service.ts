@@ -8,27 +8,15 @@ const hasNodePorts = (spec: JsonObject): boolean =>
 const hasHealthCheckPort = (spec: JsonObject): boolean =>
   spec["type"] === "LoadBalancer" && spec["externalTrafficPolicy"] === "Local";
 
-/** Fills in what follows from the other fields on a single-stack IPv4 cluster; addresses and ports are allocated later. */
+/** Fills in what follows from the other fields alone; families, addresses and ports are a matter of the cluster. */
 export function createdService(service: JsonObject): JsonObject {
-  return { ...service, spec: withFamilies(withClusterIPs(objectAt(service, "spec"))) };
+  return { ...service, spec: withClusterIPs(objectAt(service, "spec")) };
 }
 
 function withClusterIPs(spec: JsonObject): JsonObject {
   const address = textAt(spec, "clusterIP");
   if (!hasClusterIP(spec) || address === "" || listAt(spec, "clusterIPs").length > 0) return spec;
   return { ...spec, clusterIPs: [address] };
-}
-
-function withFamilies(spec: JsonObject): JsonObject {
-  if (!hasClusterIP(spec)) return spec;
-  const selectorless = spec["clusterIP"] === "None" && Object.keys(objectAt(spec, "selector")).length === 0;
-  // Nobody can tell the families of a headless Service whose endpoints are made by hand, hence both.
-  const open = selectorless && spec["ipFamilies"] === undefined && spec["ipFamilyPolicy"] === undefined;
-  return {
-    ...spec,
-    ipFamilies: spec["ipFamilies"] ?? (open ? ["IPv4", "IPv6"] : ["IPv4"]),
-    ipFamilyPolicy: spec["ipFamilyPolicy"] ?? (open ? "RequireDualStack" : "SingleStack"),
-  };
 }
 
 /**
@@ -38,7 +26,7 @@ function withFamilies(spec: JsonObject): JsonObject {
 export function updatedService(service: JsonObject, old: JsonObject): JsonObject {
   const oldSpec = objectAt(old, "spec");
   const kept = withOldValues(objectAt(service, "spec"), oldSpec);
-  const spec = withFamilies(withClusterIPs(withoutFormerType(kept, oldSpec)));
+  const spec = withoutSecondary(withClusterIPs(withoutFormerType(kept, oldSpec)), oldSpec);
   if (spec["type"] === "LoadBalancer") return { ...service, spec };
   return { ...service, spec, status: { ...objectAt(service, "status"), loadBalancer: {} } };
 }
@@ -65,6 +53,16 @@ function keptAddresses(spec: JsonObject, old: JsonObject): JsonObject {
     return { clusterIP, clusterIPs: given.length > 0 ? given : old["clusterIPs"] };
   const untouched = given.length === 0 || sameValue(given, old["clusterIPs"]);
   return { clusterIP, clusterIPs: untouched ? [clusterIP] : given };
+}
+
+/** Policy SingleStack alone gives back the second family: the lists that were not changed lose their second entry. */
+function withoutSecondary(spec: JsonObject, old: JsonObject): JsonObject {
+  const wasDual = ["PreferDualStack", "RequireDualStack"].includes(textAt(old, "ipFamilyPolicy"));
+  if (!wasDual || spec["ipFamilyPolicy"] !== "SingleStack") return spec;
+  const trimmed = ["clusterIPs", "ipFamilies"]
+    .filter((field) => sameValue(spec[field], old[field]))
+    .map((field) => [field, listAt(spec, field).slice(0, 1)]);
+  return { ...spec, ...Object.fromEntries(trimmed) };
 }
 
 /** A load balancer may do without node ports. */

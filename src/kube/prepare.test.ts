@@ -130,18 +130,10 @@ test("the generation of a slice counts its content and labels", () => {
   assert.equal(generation({ metadata: { name: "s", annotations: { a: "b" } } }), 1);
 });
 
-test("a new Service of a single-stack cluster is IPv4; a headless one without selector could be both", () => {
-  const families = (spec: JsonObject): unknown[] => {
-    const got = stored(service, { spec });
-    return [at(got, "spec", "ipFamilies"), at(got, "spec", "ipFamilyPolicy"), at(got, "spec", "clusterIPs")];
-  };
-  assert.deepEqual(families({ ports: [{ port: 80 }] }), [["IPv4"], "SingleStack", undefined]);
-  assert.deepEqual(families({ clusterIP: "10.96.0.9" }), [["IPv4"], "SingleStack", ["10.96.0.9"]]);
-  assert.deepEqual(families({ clusterIP: "None" }), [["IPv4", "IPv6"], "RequireDualStack", ["None"]]);
-  assert.deepEqual(families({ clusterIP: "None", selector: { a: "b" } }), [
-    ["IPv4"],
-    "SingleStack",
-    ["None"],
-  ]);
-  assert.deepEqual(families({ type: "ExternalName" }), [undefined, undefined, undefined]);
+test("the list of addresses of a new Service begins with the one it names", () => {
+  const addresses = (spec: JsonObject): unknown => at(stored(service, { spec }), "spec", "clusterIPs");
+  assert.equal(addresses({ ports: [{ port: 80 }] }), undefined);
+  assert.deepEqual(addresses({ clusterIP: "10.96.0.9" }), ["10.96.0.9"]);
+  assert.deepEqual(addresses({ clusterIP: "None" }), ["None"]);
+  assert.equal(addresses({ type: "ExternalName", clusterIP: "10.96.0.9" }), undefined);
 });

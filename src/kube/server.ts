@@ -8,6 +8,7 @@ export { mergePatch } from "./patch/merge.ts";
 export { strategicMergePatch } from "./patch/strategic.ts";
 export { prepareForCreate, prepareForUpdate } from "./prepare.ts";
 export { prune, unknownFields } from "./prune.ts";
+export { resolveFamilies } from "./service-families.ts";
 export { tableCells, tableColumns, tableRowConditions, type ColumnDefinition } from "./tables/index.ts";
 export { typeError, undecodable } from "./type-error.ts";
 export { validate } from "./validation/index.ts";

@@ -73,3 +73,15 @@ export function inCidr(address: string, cidr: Cidr): boolean {
   const value = ipv4ToNumber(address);
   return value >= cidr.base && value < cidr.base + cidr.size;
 }
+
+/** The address as an unsigned number of 32 or 128 bits. Throws for anything but an address. */
+export function addressNumber(address: string): bigint {
+  return BigInt(`0x${Buffer.from(ipaddr.parse(address).toByteArray()).toString("hex")}`);
+}
+
+/** The canonical text of a number as an address of a family. Throws for a number that is too large for it. */
+export function numberAddress(value: bigint, family: IpFamily): string {
+  const digits = value.toString(16).padStart(family === "IPv4" ? 8 : 32, "0");
+  const address = ipaddr.fromByteArray([...Buffer.from(digits, "hex")]);
+  return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
+}

@@ -47,7 +47,7 @@ export async function startWorld(options: {
 }): Promise<PodWorld> {
   const stateDir = mkdtempSync(join(tmpdir(), "inroad-pods-"));
   const api = createApiServer({
-    serviceCIDR: "10.96.0.0/16",
+    serviceCIDRs: ["10.96.0.0/16"],
     nodePorts: { first: 30000, last: 32767 },
     kinds,
     log: silentLog,

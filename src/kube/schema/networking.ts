@@ -1,6 +1,6 @@
 import type { Schemas } from "./types.ts";
 
-/** Ingress, IngressClass, NetworkPolicy. One line per field; the notation is explained in types.ts. */
+/** Ingress, IngressClass, NetworkPolicy, ServiceCIDR, IPAddress. One line per field; the notation is explained in types.ts. */
 export const networkingSchemas: Schemas = {
   package: "networking.v1",
   atomic: ["ServiceBackendPort"],
@@ -23,6 +23,19 @@ export const networkingSchemas: Schemas = {
       apiVersion: "string",
       metadata: "meta.v1.ObjectMeta",
       spec: "NetworkPolicySpec",
+    },
+    IPAddress: {
+      kind: "string",
+      apiVersion: "string",
+      metadata: "meta.v1.ObjectMeta",
+      spec: "IPAddressSpec",
+    },
+    ServiceCIDR: {
+      kind: "string",
+      apiVersion: "string",
+      metadata: "meta.v1.ObjectMeta",
+      spec: "ServiceCIDRSpec",
+      status: "ServiceCIDRStatus",
     },
     HTTPIngressPath: {
       path: "string",
@@ -81,6 +94,9 @@ export const networkingSchemas: Schemas = {
       hosts: "[]string list=atomic",
       secretName: "string",
     },
+    IPAddressSpec: {
+      parentRef: "*ParentReference required",
+    },
     IPBlock: {
       cidr: "string required",
       except: "[]string list=atomic",
@@ -109,9 +125,21 @@ export const networkingSchemas: Schemas = {
       egress: "[]NetworkPolicyEgressRule list=atomic",
       policyTypes: "[]string enum=Egress|Ingress list=atomic",
     },
+    ParentReference: {
+      group: "string",
+      resource: "string required",
+      namespace: "string",
+      name: "string required",
+    },
     ServiceBackendPort: {
       name: "string",
       number: "int32",
+    },
+    ServiceCIDRSpec: {
+      cidrs: "[]string list=atomic",
+    },
+    ServiceCIDRStatus: {
+      conditions: "[]meta.v1.Condition patch=merge(type) list=map(type)",
     },
   },
 };

@@ -178,6 +178,14 @@ const tables: Readonly<Record<string, TableOfKind>> = {
     columns: "Name|Controller|Parameters|Age",
     cells: (o, now) => [name(o), textAt(o, "spec", "controller"), service.classParameters(o), age(o, now)],
   },
+  "networking.v1.IPAddress": {
+    columns: "Name|ParentRef|Age",
+    cells: (o, now) => [name(o), service.parentText(o), age(o, now)],
+  },
+  "networking.v1.ServiceCIDR": {
+    columns: "Name|CIDRs|Age",
+    cells: (o, now) => [name(o), listAt(o, "spec", "cidrs").join(","), age(o, now)],
+  },
   "networking.v1.NetworkPolicy": {
     columns: "Name|Pod-Selector|Age",
     cells: (o, now) => [name(o), selectorText(at(o, "spec", "podSelector")), age(o, now)],

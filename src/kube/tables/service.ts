@@ -82,3 +82,15 @@ export function classParameters(ingressClass: JsonObject): string {
   ];
   return name === "" ? "<none>" : `${kind}${group === "" ? "" : `.${group}`}/${name}`;
 }
+
+/** What an IPAddress belongs to: `services/default/kubernetes`; `<none>` without a parent. */
+export function parentText(address: JsonObject): string {
+  const parent = objectAt(address, "spec", "parentRef");
+  const [group, resource] = [textAt(parent, "group"), textAt(parent, "resource")];
+  const path = [
+    group === "" ? resource : `${resource}.${group}`,
+    textAt(parent, "namespace"),
+    textAt(parent, "name"),
+  ];
+  return path.filter((part) => part !== "").join("/") || "<none>";
+}

@@ -8,6 +8,8 @@ import { ingressClassErrors, ingressErrors, ingressUpdateErrors } from "./ingres
 import { metaUpdateErrors } from "./meta.ts";
 import { networkPolicyErrors } from "./network-policy.ts";
 import { podErrors, podUpdateErrors } from "./pod.ts";
+import { podStatusErrors } from "./pod-status.ts";
+import { ipAddressErrors, serviceCidrErrors } from "./service-ranges.ts";
 import { serviceErrors, serviceStatusErrors, serviceUpdateErrors } from "./service.ts";
 import * as workload from "./workload.ts";
 
@@ -39,9 +41,16 @@ const rules: Readonly<Record<string, Rules>> = {
   "apps.v1.StatefulSet": both(workload.statefulSetErrors),
   "networking.v1.Ingress": { create: ingressErrors, update: ingressUpdateErrors },
   "networking.v1.IngressClass": both(ingressClassErrors),
+  "networking.v1.IPAddress": both(ipAddressErrors),
   "networking.v1.NetworkPolicy": both(networkPolicyErrors),
+  "networking.v1.ServiceCIDR": both(serviceCidrErrors),
   "discovery.v1.EndpointSlice": both(endpointSliceErrors),
   "coordination.v1.Lease": both(cluster.leaseErrors),
+};
+
+const statusRules: Readonly<Record<string, Rules["update"]>> = {
+  "core.v1.Pod": podStatusErrors,
+  "core.v1.Service": serviceStatusErrors,
 };
 
 const plain = both(cluster.plainErrors);
@@ -62,7 +71,7 @@ export function validate(
   if (old === undefined) return create(object);
   const general = metaUpdateErrors(object, old);
   if (subresource === "status") {
-    const specific = kind.schema === "core.v1.Service" ? serviceStatusErrors : metaUpdateErrors;
+    const specific = statusRules[kind.schema] ?? metaUpdateErrors;
     return [...general, ...specific(object, old)];
   }
   return [...general, ...update(object, old)];

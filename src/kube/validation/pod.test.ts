@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { objectAt, type JsonObject } from "../json.ts";
 import { createFindings, kindNamed, stored, updateFindings } from "../testing.ts";
+import { validate } from "./index.ts";
 
 const kind = kindNamed("Pod");
 const container = { name: "c", image: "example.com/app:1" };
@@ -197,4 +198,20 @@ test("of a pod that exists only image, deadline and tolerations may change", () 
   );
   assert.match(change({ tolerations: [] })[0] ?? "", /^spec: Forbidden: pod updates/);
   assert.equal(change({ containers: [] })[0], "spec.containers: Required value");
+});
+
+test("a pod has at most one address of each family", () => {
+  const old = stored(kind, pod({}));
+  const findings = (...ips: string[]): string[] =>
+    validate(kind, { ...old, status: { podIPs: ips.map((ip) => ({ ip })) } }, old, "status").map(
+      ({ field, message }) => `${field}: ${message}`,
+    );
+  assert.deepEqual(findings("10.1.0.1", "fd00::1"), []);
+  assert.deepEqual(findings("x"), [
+    'status.podIPs[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+  ]);
+  assert.deepEqual(findings("10.1.0.1", "10.1.0.1"), [
+    'status.podIPs: Invalid value: [{"ip":"10.1.0.1"},{"ip":"10.1.0.1"}]: may specify no more than one IP for each IP family',
+    'status.podIPs: Duplicate value: {"ip":"10.1.0.1"}',
+  ]);
 });

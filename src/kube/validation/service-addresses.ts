@@ -1,4 +1,4 @@
-import { listAt, textAt, textOf, type JsonObject } from "../json.ts";
+import { listAt, objectAt, textAt, textOf, type JsonObject } from "../json.ts";
 import { addressErrors, addressFamily } from "./address.ts";
 import { duplicate, invalid, notSupported, required, type FieldError } from "./errors.ts";
 
@@ -6,7 +6,7 @@ const families = ["IPv4", "IPv6"];
 const policies = ["PreferDualStack", "RequireDualStack", "SingleStack"];
 const unchangeable = "may not change once set";
 
-/** What must hold between `clusterIP`, `clusterIPs`, `ipFamilies` and `ipFamilyPolicy` on a cluster that has IPv4 only. */
+/** What must hold between `clusterIP`, `clusterIPs`, `ipFamilies` and `ipFamilyPolicy` on any cluster. */
 export function clusterAddressErrors(spec: JsonObject): FieldError[] {
   if (spec["type"] === "ExternalName") return [];
   const addresses = listAt(spec, "clusterIPs").map(textOf);
@@ -18,7 +18,7 @@ export function clusterAddressErrors(spec: JsonObject): FieldError[] {
     found.push(invalid("spec.clusterIPs", addresses, "may specify no more than one IP for each IP family"));
   }
   found.push(...mismatchErrors(spec, addresses));
-  return found.length > 0 ? found : singleStackErrors(spec, addresses);
+  return found;
 }
 
 function firstAddressErrors(spec: JsonObject, addresses: readonly string[]): FieldError[] {
@@ -70,49 +70,36 @@ function mismatchErrors(spec: JsonObject, addresses: readonly string[]): FieldEr
   });
 }
 
-function singleStackErrors(spec: JsonObject, addresses: readonly string[]): FieldError[] {
-  const given = listAt(spec, "ipFamilies").map(textOf);
-  const policy = spec["ipFamilyPolicy"];
-  const selectorless = addresses[0] === "None" && spec["selector"] === undefined;
-  if (selectorless) return [];
-  const found: FieldError[] = [];
-  if (policy === "SingleStack" && given.length === 2) {
-    const detail = "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified";
-    found.push(invalid("spec.ipFamilyPolicy", policy, detail));
-  }
-  if (policy === "SingleStack" && addresses.length === 2) {
-    const detail = "must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified";
-    found.push(invalid("spec.ipFamilyPolicy", policy, detail));
-  }
-  if (policy === "RequireDualStack") {
-    found.push(
-      invalid("spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services"),
-    );
-  }
-  given.forEach((family, index) => {
-    if (family === "IPv6")
-      found.push(invalid(`spec.ipFamilies[${index}]`, family, "not configured on this cluster"));
-  });
-  return found;
-}
-
-/** Addresses and families that may not change, unless the Service becomes or was an ExternalName. */
+/**
+ * Addresses and families that may not change, unless the Service becomes or was an ExternalName: the primary ones never, the
+ * secondary ones may come with a policy for two families and go with the policy SingleStack.
+ */
 export function clusterAddressUpdateErrors(spec: JsonObject, old: JsonObject): FieldError[] {
   if (spec["type"] === "ExternalName" || old["type"] === "ExternalName") return [];
+  const bothHeadless = isHeadless(spec) && isHeadless(old);
+  const open = isOpen(spec) || isOpen(old);
   return [
-    ...listChange(spec, old, "clusterIPs", "primary clusterIP can not be unset"),
-    ...familyChange(spec, old),
+    ...(bothHeadless ? [] : listChange(spec, old, "clusterIPs", "clusterIP")),
+    ...(open ? [] : listChange(spec, old, "ipFamilies", "ipFamily")),
   ];
 }
 
-function listChange(spec: JsonObject, old: JsonObject, field: string, unset: string): FieldError[] {
+const isHeadless = (spec: JsonObject): boolean => spec["clusterIP"] === "None";
+const isOpen = (spec: JsonObject): boolean =>
+  isHeadless(spec) && Object.keys(objectAt(spec, "selector")).length === 0;
+
+function listChange(spec: JsonObject, old: JsonObject, field: string, one: string): FieldError[] {
   const [now, before] = [listAt(spec, field), listAt(old, field)];
-  if (before.length > 0 && now.length === 0) return [invalid(`spec.${field}[0]`, now, unset)];
-  return before.flatMap((value, index) =>
+  if (before.length > 0 && now.length === 0) {
+    return [invalid(`spec.${field}[0]`, now, `primary ${one} can not be unset`)];
+  }
+  const found = before.flatMap((value, index) =>
     index < now.length && now[index] !== value ? [invalid(`spec.${field}[${index}]`, now, unchangeable)] : [],
   );
-}
-
-function familyChange(spec: JsonObject, old: JsonObject): FieldError[] {
-  return listChange(spec, old, "ipFamilies", "primary ipFamily can not be unset");
+  const policy = spec["ipFamilyPolicy"];
+  if (before.length > 1 && now.length === 1 && policy !== "SingleStack") {
+    const detail = `must be set to 'SingleStack' when releasing the secondary ${one}`;
+    found.push(invalid("spec.ipFamilyPolicy", policy, detail));
+  }
+  return found;
 }

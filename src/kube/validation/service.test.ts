@@ -171,14 +171,7 @@ test("addresses", () => {
       { ipFamilies: ["IPv5"] },
       ['spec.ipFamilies[0]: Unsupported value: "IPv5": supported values: "IPv4", "IPv6"'],
     ],
-    [{ ipFamilies: ["IPv6"] }, ['spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster']],
     [{ ipFamilies: ["IPv4", "IPv4"] }, ['spec.ipFamilies[1]: Duplicate value: "IPv4"']],
-    [
-      { ipFamilyPolicy: "RequireDualStack" },
-      [
-        'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
-      ],
-    ],
     [
       { externalIPs: ["x", "127.0.0.1", "0.0.0.0", "169.254.1.1", "224.0.0.1"] },
       [
@@ -207,6 +200,37 @@ test("what may not change", () => {
   assert.deepEqual(change({ loadBalancerClass: undefined }), [
     "spec.loadBalancerClass: Invalid value: null: may not change once set",
   ]);
+});
+
+test("the primary address and family never change; the secondary ones go with the policy SingleStack", () => {
+  const both = {
+    clusterIP: "10.96.9.1",
+    clusterIPs: ["10.96.9.1", "fd00::1"],
+    ipFamilies: ["IPv4", "IPv6"],
+    ipFamilyPolicy: "PreferDualStack",
+  };
+  const change = (extra: JsonObject): string[] =>
+    updateFindings(kind, service({ ...both, ...extra }), service(both));
+  const one = { clusterIPs: ["10.96.9.1"], ipFamilies: ["IPv4"] };
+  assert.deepEqual(change({ ...one, ipFamilyPolicy: "SingleStack" }), []);
+  assert.deepEqual(change(one), [
+    "spec.ipFamilyPolicy: Invalid value: \"PreferDualStack\": must be set to 'SingleStack' when releasing the secondary clusterIP",
+    "spec.ipFamilyPolicy: Invalid value: \"PreferDualStack\": must be set to 'SingleStack' when releasing the secondary ipFamily",
+  ]);
+  assert.deepEqual(change({ clusterIPs: ["10.96.9.1", "fd00::2"] }), [
+    'spec.clusterIPs[1]: Invalid value: ["10.96.9.1","fd00::2"]: may not change once set',
+  ]);
+  const swapped = {
+    clusterIP: "fd00::1",
+    clusterIPs: ["fd00::1", "10.96.9.1"],
+    ipFamilies: ["IPv6", "IPv4"],
+  };
+  assert.equal(change(swapped).filter((text) => text.endsWith("may not change once set")).length, 4);
+});
+
+test("a headless Service without selector may change its families", () => {
+  const open = { clusterIP: "None", selector: undefined, ipFamilies: ["IPv4", "IPv6"] };
+  assert.deepEqual(updateFindings(kind, service({ ...open, ipFamilies: ["IPv6"] }), service(open)), []);
 });
 
 test("only a load balancer has addresses in its status", () => {
