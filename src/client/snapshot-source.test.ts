@@ -78,3 +78,21 @@ test("a subscriber that fails does not keep the snapshot from the others", async
   assert.deepEqual([counts, later], [[1, 2], [2]]);
   source.close();
 });
+
+test("a cluster without ServiceCIDRs is waited for no longer than others", async () => {
+  const transport = scriptedTransport();
+  const source = createSnapshotSource(createClient(transport), {
+    domain: "cluster.local",
+    only: ["namespaces", "servicecidrs"],
+    clock: createManualClock(),
+  });
+  const list = { items: [namespace("a", 1)], metadata: { resourceVersion: "1" } };
+  for (let count = 0; count < 2; count += 1) {
+    const request = await transport.next();
+    if (request.request.path.includes("servicecidrs")) request.json(404, {});
+    else request.json(200, list);
+  }
+  await source.synced;
+  assert.deepEqual(source.current().serviceCIDRs, []);
+  source.close();
+});

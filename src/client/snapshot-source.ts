@@ -24,6 +24,8 @@ interface Part {
   readonly group: string;
   readonly plural: string;
   readonly fieldSelector?: string;
+  /** Older clusters do not serve it: nothing waits for it. */
+  readonly optional?: true;
 }
 
 /** Where each part of the model comes from. */
@@ -32,6 +34,7 @@ const parts: readonly Part[] = [
   { field: "pods", group: "", plural: "pods" },
   { field: "services", group: "", plural: "services" },
   { field: "endpointSlices", group: "discovery.k8s.io", plural: "endpointslices" },
+  { field: "serviceCIDRs", group: "networking.k8s.io", plural: "servicecidrs", optional: true },
   { field: "ingresses", group: "networking.k8s.io", plural: "ingresses" },
   { field: "ingressClasses", group: "networking.k8s.io", plural: "ingressclasses" },
   { field: "networkPolicies", group: "networking.k8s.io", plural: "networkpolicies" },
@@ -61,6 +64,7 @@ export function createSnapshotSource(client: Client, options: SnapshotSourceOpti
     .filter(({ plural }) => only === undefined || only.includes(plural))
     .map((part) => ({
       field: part.field,
+      optional: part.optional === true,
       informer: informers.of(kindFor(part), part.fieldSelector ? { fieldSelector: part.fieldSelector } : {}),
     }));
   const { promise: synced, resolve } = Promise.withResolvers<void>();
@@ -89,7 +93,8 @@ export function createSnapshotSource(client: Client, options: SnapshotSourceOpti
       if (ready) trigger.fire();
     });
   }
-  void Promise.all(watched.map(({ informer }) => informer.synced)).then(() => {
+  const awaited = watched.filter(({ optional }) => !optional);
+  void Promise.all(awaited.map(({ informer }) => informer.synced)).then(() => {
     if (closed) return;
     ready = true;
     trigger.now();
@@ -132,6 +137,7 @@ function collect(list: (field: keyof ClusterObjects) => readonly KubeObject[]): 
     pods: list("pods"),
     services: list("services"),
     endpointSlices: list("endpointSlices"),
+    serviceCIDRs: list("serviceCIDRs"),
     ingresses: list("ingresses"),
     ingressClasses: list("ingressClasses"),
     networkPolicies: list("networkPolicies"),

@@ -386,3 +386,21 @@ test("the label that keeps load balancers away from a node is read, whatever its
   assert.equal(exampleSnapshot({ nodes }).nodes.get("node-a")?.excludedFromLoadBalancers, true);
   assert.equal(exampleSnapshot().nodes.get("node-a")?.excludedFromLoadBalancers, undefined);
 });
+
+test("the ranges of ClusterIPs are those of all ServiceCIDRs, each once, IPv4 first", () => {
+  const range = (...cidrs: unknown[]): KubeObject => ({
+    metadata: { name: String(cidrs[0]) },
+    spec: { cidrs },
+  });
+  const serviceCIDRs = [
+    range("fd00:10:96::/112", "10.97.0.0/16"),
+    range("10.96.0.0/16"),
+    range("10.97.0.0/16", "x"),
+  ];
+  assert.deepEqual(compile(exampleObjects({ serviceCIDRs }), { domain: "cluster.local" }).serviceCIDRs, [
+    "10.96.0.0/16",
+    "10.97.0.0/16",
+    "fd00:10:96::/112",
+  ]);
+  assert.deepEqual(exampleSnapshot().serviceCIDRs, []);
+});

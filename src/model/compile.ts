@@ -11,6 +11,7 @@ import {
 } from "./compile-ingress.ts";
 import { compileNode } from "./compile-nodes.ts";
 import { compilePod, isTerminal } from "./compile-pods.ts";
+import { compileRanges } from "./compile-ranges.ts";
 import { forEach } from "./each-object.ts";
 import { perObject } from "./memo.ts";
 import { conflictFindings, ingressFindings } from "./findings-ingress.ts";
@@ -44,6 +45,7 @@ export function compile(objects: ClusterObjects, options: CompileOptions): Snaps
     podsByAddress,
     namespaces: new Set(objects.namespaces.map(nameOf).sort()),
     services,
+    serviceCIDRs: compileRanges(objects.serviceCIDRs ?? []),
     routes,
     publicNames: publicNamesOf(objects.ingresses)(objects.services),
     findings,

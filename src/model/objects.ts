@@ -10,6 +10,8 @@ export interface ClusterObjects {
   readonly ingressClasses: readonly KubeObject[];
   readonly secrets: readonly KubeObject[];
   readonly namespaces: readonly KubeObject[];
+  /** Kind of Kubernetes 1.33 and later. */
+  readonly serviceCIDRs?: readonly KubeObject[];
   /** Not implemented; read so that their presence is reported. */
   readonly networkPolicies?: readonly KubeObject[];
 }

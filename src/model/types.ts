@@ -204,6 +204,11 @@ export interface Snapshot {
   readonly podsByAddress: ReadonlyMap<string, PodModel>;
   readonly namespaces: ReadonlySet<string>;
   readonly services: ReadonlyMap<NamespacedName, ServiceModel>;
+  /**
+   * The ranges that ClusterIPs come from, canonical, IPv4 first: what lies in one of them and is no Service's address belongs to
+   * nobody. Empty or absent where the cluster does not tell (ServiceCIDR objects came with Kubernetes 1.33).
+   */
+  readonly serviceCIDRs?: readonly string[];
   /** Routes of the ingress class that Inroad's controller owns. */
   readonly routes: IngressRoutes;
   /**
