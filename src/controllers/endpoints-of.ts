@@ -6,7 +6,6 @@ import {
   isDeleting,
   isReady,
   isTerminal,
-  labelsOf,
   nameOf,
   namespaceOf,
   type Node,
@@ -14,6 +13,7 @@ import {
   type Service,
   uidOf,
 } from "./objects.ts";
+import { zoneOf } from "./zone-shares.ts";
 
 export type Family = "IPv4" | "IPv6";
 
@@ -58,7 +58,7 @@ export function endpointOf(
   const terminating = isDeleting(pod);
   const ready = service.spec?.publishNotReadyAddresses === true || (serving && !terminating);
   const hostname = hostnameOf(service, pod);
-  const zone = node && labelsOf(node)["topology.kubernetes.io/zone"];
+  const zone = zoneOf(node);
   return {
     addresses: [address],
     conditions: { ready, serving, terminating },

@@ -19,7 +19,10 @@ import {
 } from "./objects.ts";
 import type { EndpointSlice } from "./slice-packing.ts";
 import { managedBy, managedByLabel, planSlices } from "./slices-plan.ts";
+import { createTopologyEvents } from "./topology-events.ts";
+import { wantsAuto } from "./topology-hints.ts";
 import { createTriggerTimes } from "./trigger-time.ts";
+import { zoneFacts, zoneOf, zoneShares } from "./zone-shares.ts";
 
 /** Kubernetes' controller puts so many endpoints into a slice. */
 const maxEndpointsPerSlice = 100;
@@ -35,6 +38,7 @@ export function startEndpointSlices(context: Context): Controller {
   const writer = createWriter(context.client);
   const recorder = recorderFor(context, "endpointslice-controller");
   const times = createTriggerTimes();
+  const topology = createTopologyEvents(recorder);
 
   const selectedPods = (service: Service): readonly Pod[] => {
     const wanted = Object.entries(service.spec?.selector ?? {});
@@ -51,10 +55,12 @@ export function startEndpointSlices(context: Context): Controller {
       service,
       pods: selected,
       nodes: (name) => nodes.get(undefined, name),
+      zoneShares: () => zoneShares(nodes.list()),
       slices: held,
       triggerTime,
       maxEndpoints: maxEndpointsPerSlice,
     });
+    topology.note(service, plan.topology);
     for (const slice of plan.create) await writer.create(slices, slice);
     for (const slice of plan.update) await writer.update(slices, slice);
     for (const slice of plan.remove) await writer.delete(slices, slice);
@@ -65,6 +71,7 @@ export function startEndpointSlices(context: Context): Controller {
     const legacy = endpoints.get(namespace, name);
     if (service === undefined) {
       times.forget(key);
+      topology.forget(key);
       // Slices have an owner and are collected; Endpoints have none.
       const ours =
         legacy !== undefined && labelsOf(legacy)["endpoints.kubernetes.io/managed-by"] !== undefined;
@@ -117,14 +124,13 @@ export function startEndpointSlices(context: Context): Controller {
     if (owner?.kind === "Service") loop.enqueue(`${namespaceOf(slice)}/${owner.name}`);
   });
   endpoints.onChange((_type, object) => loop.enqueue(objectKey(object)));
-  nodes.onChange((_type, node, old) => {
-    if (old !== undefined && zoneOf(node) === zoneOf(old)) return;
-    if (zoneOf(node) === undefined && old === undefined) return;
-    for (const service of services.list()) loop.enqueue(objectKey(service));
+  nodes.onChange((type, node, old) => {
+    const now = type === "DELETED" ? undefined : node;
+    const moved = zoneOf(now) !== zoneOf(old);
+    if (!moved && sameJson(zoneFacts(now), zoneFacts(old))) return;
+    for (const service of services.list()) {
+      if (moved || wantsAuto(service)) loop.enqueue(objectKey(service));
+    }
   });
   return loop;
-}
-
-function zoneOf(node: Node): string | undefined {
-  return labelsOf(node)["topology.kubernetes.io/zone"];
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { array, assert as check, boolean, integer, property, record, tuple } from "fast-check";
 import type { Pod, Service } from "./objects.ts";
 import type { EndpointSlice, SlicesPlan } from "./slice-packing.ts";
-import { planSlices, type SlicesInput } from "./slices-plan.ts";
+import { planSlices, type ServiceSlicesPlan, type SlicesInput } from "./slices-plan.ts";
 
 interface Traits {
   ready?: boolean;
@@ -52,10 +52,11 @@ function service(spec: object = {}, labels: Record<string, string> = {}): Servic
   };
 }
 
-function plan(input: Partial<SlicesInput> & { pods: readonly Pod[] }): SlicesPlan {
+function plan(input: Partial<SlicesInput> & { pods: readonly Pod[] }): ServiceSlicesPlan {
   return planSlices({
     service: service(),
     nodes: () => undefined,
+    zoneShares: () => "not asked for",
     slices: [],
     triggerTime: undefined,
     maxEndpoints: 100,
@@ -193,7 +194,7 @@ test("one set of slices per address family of the Service", () => {
 test("no endpoints: one empty slice, which the first endpoint then fills", () => {
   const empty = carriedOut([], plan({ pods: [] }));
   assert.deepEqual(sizes(empty), [0]);
-  assert.deepEqual(plan({ pods: [], slices: empty }), { create: [], update: [], remove: [] });
+  assert.deepEqual(plan({ pods: [], slices: empty }), { ...nothing, topology: [] });
   const { create, update, remove } = plan({ pods: [pod(0)], slices: empty });
   assert.deepEqual([create.length, sizes(update), remove.length], [0, [1], 0]);
 });
@@ -231,7 +232,7 @@ test("slices always hold exactly the pods, none twice, none over the limit, and 
           );
           assert.deepEqual(names.toSorted(), pods.map(({ metadata }) => metadata?.name ?? "").toSorted());
           for (const size of sizes(slices)) assert.ok(size <= maxEndpoints);
-          assert.deepEqual(plan({ pods, slices, maxEndpoints }), { create: [], update: [], remove: [] });
+          assert.deepEqual(plan({ pods, slices, maxEndpoints }), { ...nothing, topology: [] });
         }
       },
     ),
@@ -262,3 +263,32 @@ for (const [trafficDistribution, zones, nodes] of distributions) {
     assert.equal(create[0]?.endpoints?.[1]?.hints, undefined);
   });
 }
+
+test("hints: topology aware routing goes before trafficDistribution, in each family by itself", () => {
+  const zoned = (name: string) => ({ metadata: { name, labels: { "topology.kubernetes.io/zone": name } } });
+  const auto = service({ trafficDistribution: "PreferSameNode", ipFamilies: ["IPv4", "IPv6"] });
+  const annotated = {
+    ...auto,
+    metadata: { ...auto.metadata, annotations: { "service.kubernetes.io/topology-mode": "Auto" } },
+  };
+  const input = { service: annotated, pods: [pod(0), pod(1)], nodes: zoned };
+  const { create, topology } = plan({
+    ...input,
+    zoneShares: () =>
+      new Map([
+        ["node-a", 0.5],
+        ["node-b", 0.5],
+      ]),
+  });
+  const hints = create.map(({ endpoints }) => endpoints?.map((one) => one.hints));
+  const expected = [{ forZones: [{ name: "node-b" }] }, { forZones: [{ name: "node-a" }] }];
+  assert.deepEqual(hints, [expected, expected]);
+  const why = "Topology Aware Hints has been enabled";
+  assert.deepEqual(topology, [
+    { family: "IPv4", works: true, why },
+    { family: "IPv6", works: true, why },
+  ]);
+  const failed = plan({ ...input, zoneShares: () => "why not" });
+  assert.deepEqual(failed.create[0]?.endpoints?.[0]?.hints, undefined);
+  assert.deepEqual(failed.topology[0], { family: "IPv4", works: false, why: "why not" });
+});

@@ -1,5 +1,4 @@
 /** The EndpointSlices of one Service: those that exist -> those that must. Pure; packing rules of KEP-0752. */
-import type { EndpointPort } from "kubernetes-types/discovery/v1.js";
 import type { KubeObject } from "#kube";
 import {
   type Endpoint,
@@ -32,14 +31,17 @@ import {
   portsKey,
   type SlicesPlan,
 } from "./slice-packing.ts";
-import { withHints } from "./topology-hints.ts";
+import { type HintPlan, planHints } from "./topology-hints.ts";
 import { triggerAnnotation } from "./trigger-time.ts";
+import type { ZoneShares } from "./zone-shares.ts";
 
 export interface SlicesInput {
   readonly service: Service;
   /** The pods that it selects. */
   readonly pods: readonly Pod[];
   readonly nodes: (name: string) => Node | undefined;
+  /** Part of each zone in the CPU of the nodes, or why it cannot be told; asked only where it matters. */
+  readonly zoneShares: () => ZoneShares | string;
   /** The slices that this controller keeps for it. */
   readonly slices: readonly EndpointSlice[];
   readonly triggerTime: string | undefined;
@@ -51,7 +53,12 @@ export const serviceLabel = "kubernetes.io/service-name";
 export const managedByLabel = "endpointslice.kubernetes.io/managed-by";
 export const managedBy = "endpointslice-controller.k8s.io";
 
-export function planSlices(input: SlicesInput): SlicesPlan {
+export interface ServiceSlicesPlan extends SlicesPlan {
+  /** Of each family of a Service with topology aware routing: that it works, or why not. */
+  readonly topology: readonly { readonly family: Family; readonly works: boolean; readonly why: string }[];
+}
+
+export function planSlices(input: SlicesInput): ServiceSlicesPlan {
   const families = familiesOf(input.service);
   const plans = families.map((family) => planFamily(input, family));
   const foreign = input.slices.filter(
@@ -61,28 +68,26 @@ export function planSlices(input: SlicesInput): SlicesPlan {
     create: plans.flatMap(({ create }) => create),
     update: plans.flatMap(({ update }) => update),
     remove: [...foreign, ...plans.flatMap(({ remove }) => remove)].filter((slice) => !isDeleting(slice)),
+    topology: plans.flatMap(({ topology }) => topology),
   };
 }
 
-function planFamily(input: SlicesInput, family: Family): SlicesPlan {
+function planFamily(input: SlicesInput, family: Family): ServiceSlicesPlan {
   const { service, maxEndpoints } = input;
   const existing = input.slices.filter((slice) => slice.addressType === family && !isDeleting(slice));
-  const packed = packGroups(groupPods(input, family), existing, maxEndpoints);
+  const groups = groupPods(input, family);
+  const endpoints = [...groups.values()].flatMap((group) => group.endpoints);
+  const packed = packGroups(groups, existing, maxEndpoints);
   // A Service without endpoints keeps one empty slice: consumers tell "none" from "not known yet".
   const contents = packed.length === 0 ? [emptyContent(existing)] : packed;
-  return planContents(contents, existing, ({ slice, ports, endpoints }) =>
-    render(input, family, slice, ports, withHints(endpoints, distributionOf(service))),
-  );
+  const { hintsOf, auto } = planHints(service, endpoints, input.zoneShares);
+  const plan = planContents(contents, existing, (content) => render(input, family, content, hintsOf));
+  return { ...plan, topology: auto === undefined ? [] : [{ family, ...auto }] };
 }
 
 function emptyContent(existing: readonly EndpointSlice[]): Content {
   const empty = existing.find(({ endpoints, ports }) => !endpoints?.length && !ports?.length);
   return { ports: [], endpoints: [], ...(empty === undefined ? {} : { slice: empty }) };
-}
-
-/** spec.trafficDistribution; newer than the published types. */
-function distributionOf(service: Service): string | undefined {
-  return service.spec?.trafficDistribution;
 }
 
 function groupPods({ service, pods, nodes }: SlicesInput, family: Family): Map<string, Group> {
@@ -102,9 +107,8 @@ function groupPods({ service, pods, nodes }: SlicesInput, family: Family): Map<s
 function render(
   { service, triggerTime }: SlicesInput,
   family: Family,
-  slice: EndpointSlice | undefined,
-  ports: readonly EndpointPort[],
-  endpoints: readonly Endpoint[],
+  { slice, ports, endpoints }: Content,
+  hintsOf: HintPlan["hintsOf"],
 ): EndpointSlice {
   const { [triggerAnnotation]: _old, ...annotations } = slice === undefined ? {} : annotationsOf(slice);
   const object: KubeObject = {
@@ -120,10 +124,14 @@ function render(
         triggerTime === undefined ? annotations : { ...annotations, [triggerAnnotation]: triggerTime },
     },
     addressType: family,
-    endpoints,
+    endpoints: endpoints.map((endpoint) => withHints(endpoint, hintsOf(endpoint))),
     ports,
   };
   return object as EndpointSlice;
+}
+
+function withHints(endpoint: Endpoint, hints: Endpoint["hints"]): Endpoint {
+  return hints === undefined ? endpoint : { ...endpoint, hints };
 }
 
 /** The Service's labels, except those that have a meaning of their own on slices. */

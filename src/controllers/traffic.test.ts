@@ -81,6 +81,60 @@ test("endpoints follow the pods of a Service: ready, terminating, gone", async (
   await cluster.until("gone", () => endpoints().length === 0 && slices().length === 1);
 });
 
+test("labels of nodes make hints, and events tell when topology aware routing begins and ends", async () => {
+  await cluster.addNode("node-b");
+  const nodeKind = kind("v1", "Node");
+  const label = (node: string, zone: string | null) =>
+    cluster.client.patch(
+      nodeKind,
+      node,
+      undefined,
+      { metadata: { labels: { "topology.kubernetes.io/zone": zone } } },
+      { type: "merge" },
+    );
+  const resources = { allocatable: { cpu: "2" }, capacity: { cpu: "2" } };
+  for (const node of ["node-a", "node-b"]) {
+    await cluster.client.patch(
+      nodeKind,
+      node,
+      undefined,
+      { status: resources },
+      { type: "merge", subresource: "status" },
+    );
+  }
+  const annotations = { "service.kubernetes.io/topology-mode": "Auto" };
+  const wanted = service("api");
+  await cluster.client.create(serviceKind, { ...wanted, metadata: { ...wanted.metadata, annotations } });
+  for (const [index, node] of ["node-a", "node-b"].entries()) {
+    await cluster.client.create(podKind, pod(node, { nodeName: node }));
+    const status = {
+      phase: "Running",
+      podIP: `10.244.0.${index + 2}`,
+      conditions: [{ type: "Ready", status: "True" }],
+    };
+    await cluster.client.patch(
+      podKind,
+      node,
+      "default",
+      { status },
+      { type: "merge", subresource: "status" },
+    );
+  }
+  const hints = (): string =>
+    endpoints()
+      .map(({ nodeName, hints: given }) => `${nodeName}>${given?.forZones?.[0]?.name ?? "all"}`)
+      .toSorted(byText)
+      .join();
+  await cluster.until("no zones yet", () => reasons().includes("TopologyAwareHintsDisabled"));
+  await cluster.until("all endpoints", () => hints() === "node-a>all,node-b>all");
+  await label("node-a", "east");
+  await label("node-b", "west");
+  await cluster.until("hints", () => hints() === "node-a>east,node-b>west");
+  await cluster.until("the event", () => reasons().includes("TopologyAwareHintsEnabled"));
+  await label("node-b", null);
+  await cluster.until("no hints", () => hints() === "node-a>all,node-b>all");
+});
+
 test("a slice that somebody deletes is made again", async () => {
   await cluster.client.create(serviceKind, service("api"));
   await cluster.until("a slice", () => slices().length === 1);

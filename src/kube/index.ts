@@ -10,6 +10,7 @@ export {
   type Subresource,
 } from "./kinds.ts";
 export { withLastApplied } from "./last-applied.ts";
+export { parseQuantity } from "./quantity.ts";
 export { matchesFields, parseFieldSelector, type FieldSelector } from "./selectors/field.ts";
 export { matchesLabels, parseLabelSelector, SelectorError, type LabelSelector } from "./selectors/label.ts";
 export { labelSelectorMatches } from "./selectors/object.ts";
