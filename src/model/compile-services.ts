@@ -174,13 +174,14 @@ function compileEndpoint(
   port: number,
   namespace: string | undefined,
 ): Endpoint {
-  const { conditions, targetRef, nodeName, hostname } = endpoint;
+  const { conditions, targetRef, nodeName, hostname, zone } = endpoint;
   const hints = hintsOf(endpoint);
   const ready = conditions?.ready ?? true;
   return {
     address,
     port,
     ...(nodeName === undefined ? {} : { node: nodeName }),
+    ...(zone === undefined ? {} : { zone }),
     ...(targetRef?.kind === "Pod" && targetRef.name !== undefined
       ? { pod: { namespace: targetRef.namespace ?? namespace ?? "default", name: targetRef.name } }
       : {}),

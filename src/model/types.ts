@@ -85,6 +85,8 @@ export interface Endpoint {
   readonly address: string;
   readonly port: number;
   readonly node?: string;
+  /** Topology zone that it is in, if the EndpointSlice says so. */
+  readonly zone?: string;
   /** For which nodes and zones it is meant, if the EndpointSlice says so (topology hints). */
   readonly hints?: { readonly nodes: readonly string[]; readonly zones: readonly string[] };
   readonly pod?: { readonly namespace: string; readonly name: string };

@@ -1,17 +1,11 @@
 /** What a name of the cluster's zone stands for (Kubernetes DNS specification 1.1.0, with CoreDNS' choices). */
-import { isIPv4, isIPv6 } from "#lib/ip";
-import type { Endpoint, ServiceModel, ServicePort, Snapshot } from "#model";
+import { canonicalAddress, isIPv4, isIPv6 } from "#lib/ip";
+import type { Endpoint, ServiceModel, Snapshot } from "#model";
+import { baseOf, endpointEntries, portEntries, type Entry } from "./entries.ts";
+import type { ZoneOptions } from "./options.ts";
 
 /** The Service of the cluster DNS itself, by the convention of every Kubernetes distribution. */
 export const dnsService = "kube-system/kube-dns";
-
-/** An address under a name; `target` is the name that SRV records give it, relative to the zone. */
-export interface Entry {
-  readonly address: string;
-  /** Undefined when the Service has no ports. */
-  readonly port: number | undefined;
-  readonly target: string;
-}
 
 export type Found =
   | { readonly kind: "entries"; readonly entries: readonly Entry[] }
@@ -25,7 +19,7 @@ const empty: Found = { kind: "empty" };
 const missing = (reason: string): Found => ({ kind: "missing", reason });
 
 /** Looks a name up, given as lower-case labels left of the zone: `["api-service", "default", "svc"]`. */
-export function find(snapshot: Snapshot, labels: readonly string[]): Found {
+export function find(snapshot: Snapshot, labels: readonly string[], options: ZoneOptions): Found {
   const [kind, namespace, ...rest] = [...labels].reverse();
   if (kind === undefined) return empty;
   if (kind === "dns-version" && labels.length === 1) return { kind: "text", text: "1.1.0" };
@@ -33,12 +27,18 @@ export function find(snapshot: Snapshot, labels: readonly string[]): Found {
   if (kind !== "svc" && kind !== "pod") return missing(`the zone has no ${kind}`);
   if (namespace === undefined) return empty;
   if (!snapshot.namespaces.has(namespace)) return missing(`there is no namespace ${namespace}`);
-  if (kind === "pod") return findPod(namespace, rest);
+  if (!isExposed(namespace, options)) return missing(`names of namespace ${namespace} are not served`);
+  if (kind === "pod") return findPod(snapshot, namespace, rest, options);
   const [name, ...below] = rest;
   if (name === undefined) return empty;
   const service = snapshot.services.get(`${namespace}/${name}`);
   if (service === undefined) return missing(`there is no Service ${namespace}/${name}`);
-  return findInService(service, below.reverse());
+  return findInService(service, below.reverse(), options);
+}
+
+/** Whether the names of a namespace are served at all. */
+export function isExposed(namespace: string, { namespaces }: ZoneOptions): boolean {
+  return namespaces === undefined || namespaces.includes(namespace);
 }
 
 /** `ns.dns`, the primary server that SOA and NS records name. */
@@ -53,35 +53,64 @@ function findNameServer(snapshot: Snapshot, labels: readonly string[]): Found {
   return entries.length === 0 ? empty : { kind: "entries", entries };
 }
 
-/** `10-244-0-5.NAMESPACE.pod`: any address, whether a pod has it or not ("pods insecure", kubeadm's setting). */
-function findPod(namespace: string, reversed: readonly string[]): Found {
+/** `10-244-0-5.NAMESPACE.pod`: any address, or only that of a pod of this namespace (CoreDNS' `pods insecure`, `verified`). */
+function findPod(
+  snapshot: Snapshot,
+  namespace: string,
+  reversed: readonly string[],
+  { pods = "insecure" }: ZoneOptions,
+): Found {
+  if (pods === "disabled") return missing("names of pods are not served");
   const [name, ...more] = reversed;
   if (name === undefined) return empty;
-  const address = /^\d+-\d+-\d+-\d+$/.test(name) ? name.replaceAll("-", ".") : name.replaceAll("-", ":");
-  if (more.length > 0 || !(isIPv4(address) || isIPv6(address)))
-    return missing(`${name} is no address with dashes`);
+  const address = more.length > 0 ? undefined : undashed(name);
+  if (address === undefined) return missing(`${name} is no address with dashes`);
+  if (pods === "verified" && snapshot.podsByAddress.get(address)?.namespace !== namespace) {
+    return missing(`no pod of namespace ${namespace} has the address ${address}`);
+  }
   return { kind: "entries", entries: [{ address, port: undefined, target: `${name}.${namespace}.pod` }] };
 }
 
-function findInService(service: ServiceModel, labels: readonly string[]): Found {
-  if (service.type === "ExternalName") {
-    if (labels.length > 0) return missing("an ExternalName Service has no names below it");
-    const target = service.externalName ?? "";
-    const usable = target !== "" && !isIPv4(target) && !isIPv6(target);
-    return usable ? { kind: "alias", target } : missing(`externalName "${target}" is no name`);
+/** The address that is written with dashes, in canonical text. */
+function undashed(name: string): string | undefined {
+  return canonicalAddress(name.replaceAll("-", /^\d+-\d+-\d+-\d+$/.test(name) ? "." : ":"));
+}
+
+function findInService(service: ServiceModel, labels: readonly string[], options: ZoneOptions): Found {
+  if (service.type === "ExternalName") return findAlias(service, labels);
+  if (options.ignoreEmptyService === true && !service.headless && !hasReadyEndpoint(service)) {
+    return missing("the Service has no ready endpoint, and empty Services are not served");
   }
+  const zonal = options.zonal === true ? zoneOf(labels) : undefined;
+  if (zonal !== undefined) return findInZone(service, zonal, options);
   const [first, second, ...more] = labels;
   if (more.length > 0) return missing("no record has so many labels");
-  if (first !== undefined && second !== undefined)
-    return findPort(service, unmarked(first), unmarked(second));
-  if (first !== undefined) return findEndpoint(service, first);
-  return entriesOf(portEntries(service, service.ports), () =>
+  if (first !== undefined && second !== undefined) {
+    return findPort(service, { name: unmarked(first), protocol: unmarked(second) }, options);
+  }
+  if (first !== undefined) return findEndpoint(service, first, options);
+  return entriesOf(portEntries(service, service.ports, options), () =>
     service.headless ? "the headless Service has no ready endpoint" : "the Service has no address",
   );
 }
 
+function findAlias(service: ServiceModel, labels: readonly string[]): Found {
+  if (labels.length > 0) return missing("an ExternalName Service has no names below it");
+  const target = service.externalName ?? "";
+  const usable = target !== "" && !isIPv4(target) && !isIPv6(target);
+  return usable ? { kind: "alias", target } : missing(`externalName "${target}" is no name`);
+}
+
+function hasReadyEndpoint(service: ServiceModel): boolean {
+  return service.ports.some((port) => port.endpoints.some((endpoint) => endpoint.ready));
+}
+
 /** `_http._tcp`; CoreDNS takes the labels without underscores, too. */
-function findPort(service: ServiceModel, name: string, protocol: string): Found {
+function findPort(
+  service: ServiceModel,
+  { name, protocol }: { readonly name: string; readonly protocol: string },
+  options: ZoneOptions,
+): Found {
   const ports = service.ports.filter(
     (port) => port.name === name && port.name !== "" && port.protocol.toLowerCase() === protocol,
   );
@@ -89,61 +118,49 @@ function findPort(service: ServiceModel, name: string, protocol: string): Found 
     ports.length === 0
       ? `the Service has no ${protocol} port named ${name}`
       : "the port has no ready endpoint";
-  return entriesOf(portEntries(service, ports), reason);
+  return entriesOf(portEntries(service, ports, options), reason);
 }
 
 /** The name of one endpoint; or `_tcp`, which only leads to the ports below it. */
-function findEndpoint(service: ServiceModel, label: string): Found {
+function findEndpoint(service: ServiceModel, label: string, options: ZoneOptions): Found {
   const protocol = label.startsWith("_") ? label.slice(1).toUpperCase() : undefined;
   const leads = service.ports.some((port) => port.protocol === protocol && port.name !== "");
   if (leads) return empty;
-  const wanted = endpointEntries(service, service.ports).filter(
+  const wanted = endpointEntries(service, service.ports, options).filter(
     (entry) => entry.target === `${label}.${baseOf(service)}`,
   );
   return entriesOf(wanted, () => `the Service has no ready endpoint named ${label}`);
 }
 
+interface ZonalName {
+  readonly zone: string;
+  readonly prefer: boolean;
+}
+
+/** `ZONE.pin._zone` or `ZONE.prefer._zone`; a zone's own name may have dots. */
+function zoneOf(labels: readonly string[]): ZonalName | undefined {
+  const directive = labels.at(-2);
+  if (labels.length < 3 || labels.at(-1) !== "_zone") return undefined;
+  if (directive !== "pin" && directive !== "prefer") return undefined;
+  return { zone: labels.slice(0, -2).join("."), prefer: directive === "prefer" };
+}
+
+/** The endpoints of one topology zone; `prefer` takes all where it has none. Which zones exist is not known: none is missing. */
+function findInZone(service: ServiceModel, { zone, prefer }: ZonalName, options: ZoneOptions): Found {
+  if (!service.headless) return missing("only headless Services have names by zone");
+  const isThere = (endpoint: Endpoint): boolean => endpoint.zone?.toLowerCase() === zone;
+  const there: ServiceModel = {
+    ...service,
+    ports: service.ports.map((port) => ({ ...port, endpoints: port.endpoints.filter(isThere) })),
+    portlessEndpoints: (service.portlessEndpoints ?? []).filter(isThere),
+  };
+  const near = endpointEntries(there, there.ports, options);
+  const entries = near.length === 0 && prefer ? endpointEntries(service, service.ports, options) : near;
+  return entries.length === 0 ? empty : { kind: "entries", entries };
+}
+
 function entriesOf(entries: readonly Entry[], reason: () => string): Found {
   return entries.length === 0 ? missing(reason()) : { kind: "entries", entries };
-}
-
-function portEntries(service: ServiceModel, ports: readonly ServicePort[]): Entry[] {
-  return service.headless ? endpointEntries(service, ports) : addressEntries(service, ports);
-}
-
-function addressEntries(service: ServiceModel, ports: readonly ServicePort[]): Entry[] {
-  const target = baseOf(service);
-  return ports.flatMap(({ port }) => service.clusterIPs.map((address) => ({ address, port, target })));
-}
-
-function endpointEntries(service: ServiceModel, ports: readonly ServicePort[]): Entry[] {
-  const base = baseOf(service);
-  const entry = (endpoint: Endpoint, port: number | undefined): Entry => ({
-    address: endpoint.address,
-    port,
-    target: `${endpointName(endpoint)}.${base}`,
-  });
-  return [
-    ...ports.flatMap((port) => readyOf(port.endpoints).map((endpoint) => entry(endpoint, endpoint.port))),
-    ...readyOf(service.portlessEndpoints ?? []).map((endpoint) => entry(endpoint, undefined)),
-  ];
-}
-
-/** Endpoints that DNS may name: the ready ones, whatever the traffic policy. */
-export function readyOf(endpoints: readonly Endpoint[]): readonly Endpoint[] {
-  return endpoints.filter((endpoint) => endpoint.ready);
-}
-
-/** An endpoint's own label below its Service: its hostname, else its address with dashes. */
-export function endpointName(endpoint: Endpoint): string {
-  if (endpoint.hostname !== undefined) return endpoint.hostname.toLowerCase();
-  const dashed = endpoint.address.replaceAll(/[.:]/g, "-");
-  return dashed.endsWith("-") ? `${dashed}0` : dashed;
-}
-
-/** `api-service.default.svc` */
-export function baseOf(service: ServiceModel): string {
-  return `${service.name}.${service.namespace}.svc`;
 }
 
 function unmarked(label: string): string {

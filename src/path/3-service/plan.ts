@@ -11,16 +11,15 @@ import {
   labelsOf,
   rcodes,
   wildcardOf,
-  type RecordData,
   type ResourceRecord,
 } from "#wire/dns";
-import { dnsService, find, type Entry, type Found } from "./find.ts";
+import { find } from "./find.ts";
+import { defaultTtl, type ZoneOptions } from "./options.ts";
+import { addressRecords, nameServers, recordsOf, soa, type ZoneFacts } from "./records.ts";
 import { reverseIndex } from "./reverse.ts";
 
-/** Seconds, CoreDNS' default for the kubernetes plugin. */
-const TTL = 5;
-const VERSION_TTL = 28800;
-const MAX_ALIASES = 8;
+/** As many aliases as CoreDNS follows. */
+const MAX_ALIASES = 10;
 const reverseZones = ["in-addr.arpa.", "ip6.arpa."];
 
 export interface ZoneAnswer {
@@ -43,11 +42,12 @@ export interface Zone {
  * The zone of a snapshot.
  * @param serial of the SOA record: the time of the last change, seconds since 1970.
  */
-export function planZone(snapshot: Snapshot, serial: number): Zone {
+export function planZone(snapshot: Snapshot, serial: number, options: ZoneOptions = {}): Zone {
   const origin = absoluteName(snapshot.domain.toLowerCase());
-  const reverse = reverseIndex(snapshot);
+  const facts: ZoneFacts = { origin, ttl: options.ttl ?? defaultTtl };
+  const reverse = reverseIndex(snapshot, options);
   const negative = (rcode: number, apex: string, reason?: string): ZoneAnswer => ({
-    reply: { rcode, authoritative: true, authorities: [soa(apex, origin, serial)] },
+    reply: { rcode, authoritative: true, authorities: [soa(apex, facts, serial)] },
     ...(reason === undefined ? {} : { reason }),
   });
 
@@ -61,23 +61,23 @@ export function planZone(snapshot: Snapshot, serial: number): Zone {
 
   const answerInZone = (asked: string, name: string, type: string, depth: number): ZoneAnswer => {
     if (type === "AXFR" || type === "IXFR") return { reply: { rcode: rcodes.REFUSED } };
-    if (name === origin && type === "SOA") return positive([soa(origin, origin, serial)]);
+    if (name === origin && type === "SOA") return positive([soa(origin, facts, serial)]);
     const labels = labelsOf(name.slice(0, name.length - origin.length) || ".");
-    const found = find(snapshot, labels);
+    const found = find(snapshot, labels, options);
     if (found.kind === "missing") return negative(rcodes.NXDOMAIN, origin, found.reason);
     if (found.kind === "alias" && (type === "A" || type === "AAAA")) {
       return followAlias(asked, absoluteName(found.target), type, depth);
     }
     const { answers, additionals } =
       name === origin && type === "NS"
-        ? nameServers(asked, origin, snapshot)
-        : recordsOf(asked, type, found, origin);
+        ? nameServers(asked, facts, snapshot)
+        : recordsOf(asked, type, found, facts);
     if (answers.length === 0) return negative(rcodes.NOERROR, origin);
     return positive(answers, additionals);
   };
 
   const followAlias = (asked: string, target: string, type: string, depth: number): ZoneAnswer => {
-    const cname: ResourceRecord = { name: asked, ttl: TTL, type: "CNAME", target };
+    const cname: ResourceRecord = { name: asked, ttl: facts.ttl, type: "CNAME", target };
     const next = depth < MAX_ALIASES ? answer(target, type, depth + 1) : negative(rcodes.NOERROR, origin);
     if (next === "forward") return { ...positive([cname]), completeWith: target };
     const { answers = [] } = next.reply;
@@ -93,7 +93,7 @@ export function planZone(snapshot: Snapshot, serial: number): Zone {
     if (targets.length === 0) return "forward";
     if (type !== "PTR") return negative(rcodes.NOERROR, zone);
     return positive(
-      targets.map((target) => ({ name: asked, ttl: TTL, type: "PTR", target: `${target}.${origin}` })),
+      targets.map((target) => ({ name: asked, ttl: facts.ttl, type: "PTR", target: `${target}.${origin}` })),
     );
   };
 
@@ -102,8 +102,9 @@ export function planZone(snapshot: Snapshot, serial: number): Zone {
     const host = name.slice(0, -1);
     const addresses = snapshot.publicNames?.get(host) ?? snapshot.publicNames?.get(wildcardOf(host));
     if (addresses === undefined) return "forward";
-    const entries = addresses.map((address) => ({ address, port: undefined, target: host }));
-    const answers = type === "A" || type === "AAAA" ? addressRecords(asked, type, entries) : [];
+    const entries = addresses.map((address) => ({ address }));
+    const answers =
+      type === "A" || type === "AAAA" ? addressRecords(asked, type, entries, facts.ttl) : [];
     return answers.length > 0 ? positive(answers) : negative(rcodes.NOERROR, name);
   };
 
@@ -117,79 +118,3 @@ function positive(
   return { reply: { rcode: rcodes.NOERROR, authoritative: true, answers, additionals } };
 }
 
-function soa(apex: string, origin: string, serial: number): ResourceRecord {
-  return {
-    name: apex,
-    ttl: TTL,
-    type: "SOA",
-    primary: `ns.dns.${origin}`,
-    mailbox: `hostmaster.${origin}`,
-    serial,
-    refresh: 7200,
-    retry: 1800,
-    expire: 86400,
-    minimum: TTL,
-  };
-}
-
-interface Sections {
-  readonly answers: readonly ResourceRecord[];
-  readonly additionals: readonly ResourceRecord[];
-}
-
-function recordsOf(name: string, type: string, found: Found, origin: string): Sections {
-  const records = (...data: RecordData[]): Sections => ({
-    answers: data.map((entry) => ({ name, ttl: TTL, ...entry })),
-    additionals: [],
-  });
-  if (found.kind === "text" && type === "TXT") {
-    return { answers: [{ name, ttl: VERSION_TTL, type: "TXT", texts: [found.text] }], additionals: [] };
-  }
-  if (found.kind === "alias" && type === "CNAME")
-    return records({ type, target: absoluteName(found.target) });
-  if (found.kind !== "entries") return records();
-  if (type === "A" || type === "AAAA") {
-    return { answers: addressRecords(name, type, found.entries), additionals: [] };
-  }
-  return type === "SRV" ? serviceRecords(name, found.entries, origin) : records();
-}
-
-function addressRecords(name: string, type: "A" | "AAAA", entries: readonly Entry[]): ResourceRecord[] {
-  const addresses = new Set(entries.map((entry) => entry.address));
-  return [...addresses]
-    .filter((address) => typeOf(address) === type)
-    .map((address) => ({ name, ttl: TTL, type, address }));
-}
-
-function typeOf(address: string): "A" | "AAAA" {
-  return address.includes(":") ? "AAAA" : "A";
-}
-
-/** SRV records with one weight for all (100 over their number), and the addresses of their targets (RFC 2782). */
-function serviceRecords(name: string, entries: readonly Entry[], origin: string): Sections {
-  const weight = Math.max(1, Math.floor(100 / entries.length));
-  const answers = new Map<string, ResourceRecord>();
-  const additionals = new Map<string, ResourceRecord>();
-  for (const { address, port, target: relative } of entries) {
-    if (port === undefined) continue;
-    const target = `${relative}.${origin}`;
-    answers.set(`${target} ${port}`, { name, ttl: TTL, type: "SRV", priority: 0, weight, port, target });
-    additionals.set(`${target} ${address}`, { name: target, ttl: TTL, type: typeOf(address), address });
-  }
-  return { answers: [...answers.values()], additionals: [...additionals.values()] };
-}
-
-function nameServers(name: string, origin: string, snapshot: Snapshot): Sections {
-  const service = snapshot.services.get(dnsService);
-  if (service === undefined || service.clusterIPs.length === 0) return { answers: [], additionals: [] };
-  const target = `${service.name}.${service.namespace}.svc.${origin}`;
-  return {
-    answers: [{ name, ttl: TTL, type: "NS", target }],
-    additionals: service.clusterIPs.map((address) => ({
-      name: target,
-      ttl: TTL,
-      type: typeOf(address),
-      address,
-    })),
-  };
-}

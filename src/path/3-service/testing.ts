@@ -1,11 +1,11 @@
 /** A small cluster for this folder's tests. */
 import type { Endpoint, ServiceModel, ServicePort, Snapshot } from "#model";
 
-function endpoint(address: string, changes: Partial<Endpoint> = {}): Endpoint {
+export function endpoint(address: string, changes: Partial<Endpoint> = {}): Endpoint {
   return { address, port: 8080, ready: true, serving: true, terminating: false, ...changes };
 }
 
-function port(name: string, number: number, changes: Partial<ServicePort> = {}): ServicePort {
+export function port(name: string, number: number, changes: Partial<ServicePort> = {}): ServicePort {
   return { name, protocol: "TCP", port: number, targetPort: 8080, endpoints: [], ...changes };
 }
 
