@@ -153,6 +153,7 @@ function equip(line: Line, options: UpOptions, given: Equipment): void {
   for (const { server, port } of published) line.lend({ type: "publish-listener", port }, server);
   const dns = createSocket("udp4");
   dns.bind(0, () => line.lend({ type: "dns-socket" }, dns));
+  carryDnsByTcp(line);
   const { identity, admin, issueIngress } = authority;
   const issue = async (hosts: readonly string[]): Promise<void> =>
     line.say({ type: "ingress-certificate", ...(await issueIngress(hosts)) });
@@ -170,6 +171,18 @@ function equip(line: Line, options: UpOptions, given: Equipment): void {
     kubeconfigText(options.name, api.port, identity, admin),
     privately,
   );
+}
+
+/** Loaded when the first such query comes: most answers fit into a datagram. */
+function carryDnsByTcp(line: Line): void {
+  let carrier: Promise<(message: FromCluster) => Promise<void>> | undefined;
+  line.onMessage((message) => {
+    if (message.type !== "dns-tcp") return;
+    carrier ??= import("./host-dns.ts").then(({ createTcpCarrier }) =>
+      createTcpCarrier(getServers(), line.say),
+    );
+    void carrier.then((carry) => carry(message));
+  });
 }
 
 /** The end of the cluster process before it was ready, with the last words it left in its log. */

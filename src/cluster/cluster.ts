@@ -17,7 +17,7 @@ import { createOutside, startLoadBalancer, startPublicDns, type Outside } from "
 import { defaultSettings, startNodes, type NodeNetwork, type NodesHandle } from "#path/node";
 import { startNodeAgent, type NodeAgent } from "#path/pod";
 import { startProxy, type Proxy } from "#path/proxy";
-import { createDnsForwarder } from "#serve/dns";
+import { carrierOnlyTo, createSharedSocketCarrier } from "#serve/dns";
 import { useEgress } from "./egress.ts";
 import { serveApi } from "./api-listener.ts";
 import { components, prepareComponents } from "./components.ts";
@@ -225,8 +225,8 @@ function useLoans(
     }),
   );
   host.onDns((socket) => {
-    const forwarder = createDnsForwarder({ socket, upstreams: config.upstreamDns });
-    forwards.serve((query) => forwarder.forward(query));
+    const { carry } = createSharedSocketCarrier({ socket, tcp: host.dnsByTcp });
+    forwards.serve(carrierOnlyTo(config.upstreamDns, carry));
   });
   host.onEgress((link) => {
     useEgress(homeNetNs(), link).catch((error: unknown) => log.warn("no way out", { why: messageOf(error) }));

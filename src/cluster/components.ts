@@ -48,6 +48,7 @@ export function components(
       token: secrets.tokens[name],
       debugToken: secrets.debugToken,
       nameserver: addresses.dnsService,
+      upstreamDns: config.upstreamDns,
       certificate: secrets.certificate(),
       line: secrets.connect[name](),
     }),

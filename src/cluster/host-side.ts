@@ -1,7 +1,9 @@
 /** What the supervisor lends: sockets of the host, and certificates of the CA whose key it keeps. */
 import type { Socket as UdpSocket } from "node:dgram";
 import type { Server } from "node:net";
+import type { DnsCarrier } from "#serve/dns";
 import type { EgressLink } from "./egress.ts";
+import type { HostDns } from "./host-dns.ts";
 
 export interface Certificate {
   readonly certificate: string;
@@ -13,6 +15,8 @@ export interface HostSide {
   onApi(use: (server: Server) => void): void;
   onPort(use: (port: number, server: Server) => void): void;
   onDns(use: (socket: UdpSocket) => void): void;
+  /** Carries queries to the host's name servers by TCP. */
+  readonly dnsByTcp: DnsCarrier;
   /** Called when the device for the way out is in the home namespace. */
   onEgress(use: (link: EgressLink) => void): void;
   /** Asks for a certificate for these hosts; the answer comes to `onCertificate`. */
@@ -49,6 +53,7 @@ function mailbox<T extends readonly unknown[]>(): {
 
 export function createHostSide(options: {
   requestCertificate: (hosts: readonly string[]) => void;
+  dns: HostDns;
 }): HostInbox {
   const api = mailbox<[Server]>();
   const ports = mailbox<[number, Server]>();
@@ -64,6 +69,7 @@ export function createHostSide(options: {
     onApi: api.take,
     onPort: ports.take,
     onDns: dns.take,
+    dnsByTcp: options.dns.carry,
     onEgress: egress.take,
     onCertificate: certificates.take,
     requestCertificate: options.requestCertificate,

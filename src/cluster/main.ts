@@ -6,13 +6,16 @@ import { createLog } from "#lib/log";
 import { homeNetNs } from "#kernel";
 import { startCluster, type Cluster } from "./cluster.ts";
 import type { FromCluster, Identity, ToCluster } from "./messages.ts";
+import { createHostDns } from "./host-dns.ts";
 import { createHostSide } from "./host-side.ts";
 
 const tell = (message: FromCluster): void => {
   if (process.connected) process.send?.(message);
 };
 const log = createLog("inroad", (line) => tell({ type: "log", line }));
+const hostDns = createHostDns(tell);
 const host = createHostSide({
+  dns: hostDns,
   requestCertificate: (hosts) => tell({ type: "issue", hosts }),
 });
 const identity = Promise.withResolvers<Identity>();
@@ -42,6 +45,8 @@ process.on("message", (message: ToCluster, handle: unknown) => {
       return handle instanceof Server ? host.offerPort(message.port, handle) : undefined;
     case "dns-socket":
       return handle instanceof UdpSocket ? host.offerDns(handle) : undefined;
+    case "dns-tcp-answer":
+      return hostDns.answered(message.id, message.reply);
     case "egress":
       return host.offerEgress(message.link);
     case "stop":

@@ -25,6 +25,8 @@ export type ToCluster =
   | { readonly type: "publish-listener"; readonly port: number }
   /** Comes with a dgram.Socket of the host's namespace. */
   | { readonly type: "dns-socket" }
+  /** The answer to `dns-tcp`: a DNS message in base64; absent when none came. */
+  | { readonly type: "dns-tcp-answer"; readonly id: number; readonly reply?: string }
   /** The supervisor has put a device for the way out into the cluster's home namespace. */
   | { readonly type: "egress"; readonly link: EgressLink }
   | { readonly type: "stop" };
@@ -37,6 +39,8 @@ export type FromCluster =
   | { readonly type: "booted"; readonly home: number }
   /** Asks for a certificate of the cluster's CA for these hosts. */
   | { readonly type: "issue"; readonly hosts: readonly string[] }
+  /** Asks for a query (a DNS message in base64) to be carried by TCP to one of the host's name servers. */
+  | { readonly type: "dns-tcp"; readonly id: number; readonly server: string; readonly query: string }
   | { readonly type: "ready"; readonly summary: ClusterStatus }
   | { readonly type: "failed"; readonly code: string; readonly message: string; readonly mend?: string }
   | { readonly type: "log"; readonly line: string };

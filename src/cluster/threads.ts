@@ -5,13 +5,16 @@
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { InroadError } from "#lib/errors";
+import type { DnsCarrier, DnsEndpoint } from "#serve/dns";
 import type { Certificate } from "./host-side.ts";
 
-/** Longer than the forwarder of the main thread asks three resolvers. */
-const forwardTimeoutMs = 8_000;
+/** Longer than the main thread waits for a name server, milliseconds. */
+const forwardTimeoutMs = 5_000;
 
 interface Query {
   readonly id: number;
+  readonly server: DnsEndpoint;
+  readonly transport: "udp" | "tcp";
   readonly bytes: Uint8Array;
 }
 
@@ -63,37 +66,36 @@ export function onCertificate(line: MessagePort, listener: (certificate: Certifi
 
 export interface ForwardLines {
   /** Answers the queries of all DNS Workers, also those that wait already. */
-  serve(forward: (query: Uint8Array) => Promise<Uint8Array>): void;
+  serve(carry: DnsCarrier): void;
   connect(): MessagePort;
 }
 
 export function createForwardLines(): ForwardLines {
-  const { promise: served, resolve: serve } =
-    Promise.withResolvers<(query: Uint8Array) => Promise<Uint8Array>>();
+  const { promise: served, resolve: serve } = Promise.withResolvers<DnsCarrier>();
   return {
     serve,
     connect: createLines((line) => {
-      line.on("message", ({ id, bytes }: Query) => {
+      line.on("message", ({ id, server, transport, bytes }: Query) => {
         const answer = (result: Uint8Array | undefined): void =>
           line.postMessage({ id, bytes: result } satisfies Answer);
-        served.then((forward) => forward(bytes)).then(answer, () => answer(undefined));
+        served.then((carry) => carry(server, bytes, transport)).then(answer, () => answer(undefined));
       });
     }).connect,
   };
 }
 
-/** Worker: sends a query through the main thread. Rejects with `NoUpstream` when the host's resolver does not answer. */
-export function forwardThrough(line: MessagePort): (query: Uint8Array) => Promise<Uint8Array> {
+/** Worker: carries queries through the main thread. Rejects with `NoUpstream` when the host's name server does not answer. */
+export function carryThrough(line: MessagePort): DnsCarrier {
   const waiting = new Map<number, PromiseWithResolvers<Uint8Array>>();
   let next = 0;
   line.on("message", ({ id, bytes }: Answer) => {
     const entry = waiting.get(id);
     waiting.delete(id);
     if (bytes !== undefined) entry?.resolve(bytes);
-    else entry?.reject(new InroadError("NoUpstream", "no resolver of the host answered"));
+    else entry?.reject(new InroadError("NoUpstream", "the host's name server did not answer"));
   });
   line.unref();
-  return (bytes) => {
+  return (server, bytes, transport) => {
     const id = next++;
     const entry = Promise.withResolvers<Uint8Array>();
     waiting.set(id, entry);
@@ -103,7 +105,7 @@ export function forwardThrough(line: MessagePort): (query: Uint8Array) => Promis
       entry.reject(new InroadError("NoUpstream", "no answer through the host"));
     }, forwardTimeoutMs);
     entry.promise.finally(() => clearTimeout(timer)).catch(() => undefined);
-    line.postMessage({ id, bytes } satisfies Query);
+    line.postMessage({ id, server, transport, bytes } satisfies Query);
     return entry.promise;
   };
 }

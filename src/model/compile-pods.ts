@@ -29,10 +29,18 @@ export const compilePod = perObject((object: KubeObject): PodModel => {
     ports: longRunning(pod).flatMap(portsOf),
     ...(hostname === undefined || hostname === "" ? {} : { hostname }),
     ...(subdomain === undefined || subdomain === "" ? {} : { subdomain }),
+    ...(hasOwnResolver(spec) ? { ownResolver: true } : {}),
     ...(weight === undefined ? {} : { weight }),
     ...(component === undefined ? {} : { component }),
   };
 });
+
+/** ClusterFirst means the host's resolver for pods of the host's network (API documentation of dnsPolicy). */
+function hasOwnResolver(spec: Pod["spec"]): boolean {
+  const policy = spec?.dnsPolicy ?? "ClusterFirst";
+  const usual = spec?.hostNetwork === true ? "ClusterFirstWithHostNet" : "ClusterFirst";
+  return policy !== usual || spec?.dnsConfig !== undefined;
+}
 
 function addressesOf(status: Pod["status"]): readonly string[] {
   const all = [status?.podIP, ...(status?.podIPs ?? []).map(({ ip }) => ip)];

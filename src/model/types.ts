@@ -72,6 +72,8 @@ export interface PodModel {
   /** `spec.hostname` etc. for headless Services. */
   readonly hostname?: string;
   readonly subdomain?: string;
+  /** Its resolver is not set up as Kubernetes does by default: another dnsPolicy than ClusterFirst, or a dnsConfig. */
+  readonly ownResolver?: true;
   /** Annotation `inroad.dev/weight`, 1 to 100: share of the connections of Services with scheduler `wrr`. */
   readonly weight?: number;
   /** Set for Inroad's own components ("ingress", "dns"), by the label `inroad.dev/component` in the system's namespaces. */

@@ -49,6 +49,24 @@ export type DnsHandler = (
   peer: DnsPeer,
 ) => DnsReply | Uint8Array | Promise<DnsReply | Uint8Array>;
 
+/** What came, and what was sent for it. */
+export interface Answered {
+  /** Undefined when the request was no query that can be read. */
+  readonly query: DnsQuery | undefined;
+  readonly peer: DnsPeer;
+  readonly request: Uint8Array;
+  readonly reply: Uint8Array;
+  /** From the request to the reply. */
+  readonly milliseconds: number;
+}
+
+export interface Answering {
+  readonly handler: DnsHandler;
+  readonly log: Log;
+  /** Hears of every answer; for counters and logs. */
+  readonly onAnswer?: ((answered: Answered) => void) | undefined;
+}
+
 /**
  * The bytes to send back; undefined for what deserves no answer (no header, or itself a response).
  * Never rejects: a handler that fails is answered with SERVFAIL, and logged.
@@ -56,13 +74,34 @@ export type DnsHandler = (
 export function answerBytes(
   bytes: Uint8Array,
   peer: DnsPeer,
-  handler: DnsHandler,
-  log: Log,
+  { handler, log, onAnswer }: Answering,
 ): Uint8Array | undefined | Promise<Uint8Array> {
   const header = decodeHeader(bytes);
   if (header === undefined || header.response) return undefined;
+  const started = onAnswer === undefined ? 0 : performance.now();
   const query = readQuery(bytes);
-  if (typeof query === "number") return bareReply(header, query);
+  const told = (reply: Uint8Array): Uint8Array => {
+    const milliseconds = performance.now() - started;
+    onAnswer?.({
+      query: typeof query === "number" ? undefined : query,
+      peer,
+      request: bytes,
+      reply,
+      milliseconds,
+    });
+    return reply;
+  };
+  if (typeof query === "number") return told(bareReply(header, query));
+  const reply = replyBytes(query, peer, handler, log);
+  return reply instanceof Promise ? reply.then(told) : told(reply);
+}
+
+function replyBytes(
+  query: DnsQuery,
+  peer: DnsPeer,
+  handler: DnsHandler,
+  log: Log,
+): Uint8Array | Promise<Uint8Array> {
   const refusal = refusalOf(query);
   if (refusal !== undefined) return finish(query, peer, { rcode: refusal });
   const failed = (error: unknown): Uint8Array => {

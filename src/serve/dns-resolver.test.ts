@@ -4,7 +4,6 @@ import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { silentLog } from "#lib/log";
 import { decodeMessage, encodeMessage, formatRecord, rcodes, type ResourceRecord } from "#wire/dns";
-import { createDnsForwarder } from "./dns-forwarder.ts";
 import { resolveName, searchNames, type ResolverConfig } from "./dns-resolver.ts";
 import { startDnsServer } from "./dns-server.ts";
 import { threadSockets, type DnsEndpoint } from "./dns-sockets.ts";
@@ -161,55 +160,4 @@ test("a forged answer is ignored: wrong id, wrong question", async (t) => {
   const nameservers = [{ address: "127.0.0.1", port: liar.address().port }];
   const result = await resolveName({ nameservers, search: [], ndots: 1 }, "api.", "A");
   assert.deepEqual(result.records.map(formatRecord), ["api. 5 IN A 10.0.0.1"]);
-});
-
-const query = (name: string, id: number): Uint8Array =>
-  encodeMessage({
-    id,
-    response: false,
-    opcode: 0,
-    authoritative: false,
-    truncated: false,
-    recursionDesired: true,
-    recursionAvailable: false,
-    authenticData: false,
-    checkingDisabled: false,
-    rcode: 0,
-    questions: [{ name, type: "A", class: 1 }],
-    answers: [],
-    authorities: [],
-    additionals: [],
-  });
-
-test("the forwarder carries many queries over one socket and gives each its own answer and id", async (t) => {
-  const names = Array.from({ length: 50 }, (_, i) => `n${i}.`);
-  const upstream = await server(t, Object.fromEntries(names.map((name, i) => [name, [`10.0.0.${i}`]])));
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const forwarder = createDnsForwarder({ socket, upstreams: [`127.0.0.1:${upstream.port}`, "[::1]:53"] });
-  t.after(() => socket.close());
-  const replies = await Promise.all(names.map((name, id) => forwarder.forward(query(name, id))));
-  const read = replies.map((bytes) => decodeMessage(bytes));
-  assert.deepEqual(
-    read.map((reply) => [reply.id, ...reply.answers.map(formatRecord)]),
-    names.map((name, i) => [i, `${name} 5 IN A 10.0.0.${i}`]),
-  );
-});
-
-test("the forwarder goes on to the next upstream, and says when none answers or none is there", async (t) => {
-  const silent = await server(t, { "a.": "silent" });
-  const good = await server(t, { "a.": ["10.0.0.1"] });
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  t.after(() => socket.close());
-  const [first, second] = [`127.0.0.1:${silent.port}`, `127.0.0.1:${good.port}`];
-  const both = createDnsForwarder({ socket, upstreams: [first, second], timeoutMs: 30 });
-  assert.equal(decodeMessage(await both.forward(query("a.", 1))).answers.length, 1);
-  const one = createDnsForwarder({ socket, upstreams: [first], timeoutMs: 30 });
-  await assert.rejects(one.forward(query("a.", 1)), { code: "UpstreamTimeout" });
-  const none = createDnsForwarder({ socket, upstreams: [] });
-  await assert.rejects(none.forward(query("a.", 1)), { code: "NoUpstream" });
-  const waiting = one.forward(query("a.", 1));
-  one.close();
-  await assert.rejects(waiting, { code: "UpstreamTimeout" });
 });

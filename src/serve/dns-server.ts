@@ -3,19 +3,16 @@ import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dg
 import { once } from "node:events";
 import { createServer, isIPv6, type Server } from "node:net";
 import { messageOf } from "#lib/errors";
-import type { Log } from "#lib/log";
-import { answerBytes, type DnsHandler } from "./dns-answer.ts";
+import { answerBytes, type Answering } from "./dns-answer.ts";
 import { ipLiteralLookup } from "./dns-sockets.ts";
 import { serveConnection } from "./dns-tcp.ts";
 
 /** Where to listen: a socket made elsewhere (bound UDP, listening TCP), or an IP literal and port (0: any free one). */
 export type DnsListen = { readonly fd: number } | { readonly address: string; readonly port: number };
 
-export interface DnsServerOptions {
+export interface DnsServerOptions extends Answering {
   readonly udp?: DnsListen;
   readonly tcp?: DnsListen;
-  readonly handler: DnsHandler;
-  readonly log: Log;
   /** Open TCP connections at one time; more are closed at once. 256 if not given. */
   readonly maxConnections?: number;
   /** A TCP connection on which nothing moves for so long is closed, milliseconds. 10,000 if not given (RFC 7766 6.2.3). */
@@ -47,7 +44,7 @@ export async function startDnsServer(options: DnsServerOptions): Promise<DnsServ
   }
 }
 
-async function listenUdp(listen: DnsListen, { handler, log }: DnsServerOptions): Promise<UdpSocket> {
+async function listenUdp(listen: DnsListen, answering: DnsServerOptions): Promise<UdpSocket> {
   const six = "address" in listen && isIPv6(listen.address);
   const socket = createSocket({ type: six ? "udp6" : "udp4", lookup: ipLiteralLookup });
   const send = (reply: Uint8Array | undefined, peer: RemoteInfo): void => {
@@ -57,7 +54,7 @@ async function listenUdp(listen: DnsListen, { handler, log }: DnsServerOptions):
   };
   socket.on("message", (bytes, remote) => {
     const peer = { address: remote.address, port: remote.port, transport: "udp" } as const;
-    const reply = answerBytes(bytes, peer, handler, log);
+    const reply = answerBytes(bytes, peer, answering);
     if (reply instanceof Promise) void reply.then((value) => sendIfOpen(value, remote));
     else send(reply, remote);
   });
@@ -69,7 +66,7 @@ async function listenUdp(listen: DnsListen, { handler, log }: DnsServerOptions):
   const listening = once(socket, "listening");
   socket.bind("fd" in listen ? { fd: listen.fd } : { address: listen.address, port: listen.port });
   await listening;
-  socket.on("error", (error) => log.warn("DNS UDP socket", { error: messageOf(error) }));
+  socket.on("error", (error) => answering.log.warn("DNS UDP socket", { error: messageOf(error) }));
   return socket;
 }
 
@@ -79,8 +76,9 @@ function closeUdp(socket: UdpSocket): Promise<void> {
 
 async function listenTcp(
   listen: DnsListen,
-  { handler, log, maxConnections = 256, idleMs = 10_000 }: DnsServerOptions,
+  options: DnsServerOptions,
 ): Promise<{ port: number; close: () => Promise<void> }> {
+  const { log, maxConnections = 256, idleMs = 10_000 } = options;
   const connections = new Set<{ destroy(): void }>();
   // The client may close its side after its last query and still wait for the answers.
   const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -91,7 +89,7 @@ async function listenTcp(
       port: socket.remotePort ?? 0,
       transport: "tcp",
     } as const;
-    serveConnection(socket, (bytes) => answerBytes(bytes, peer, handler, log), { idleMs });
+    serveConnection(socket, (bytes) => answerBytes(bytes, peer, options), { idleMs });
   });
   server.maxConnections = maxConnections;
   server.listen("fd" in listen ? { fd: listen.fd } : { host: listen.address, port: listen.port });

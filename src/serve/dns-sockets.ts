@@ -3,6 +3,7 @@ import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import type { LookupOneOptions } from "node:dns";
 import { once } from "node:events";
 import { connect, isIPv6, type Socket } from "node:net";
+import { canonicalAddress } from "#lib/ip";
 
 export interface DnsSockets {
   /** A bound UDP socket with a source port of its own; the caller closes it. */
@@ -15,6 +16,16 @@ export interface DnsEndpoint {
   /** IP literal. */
   readonly address: string;
   readonly port: number;
+}
+
+/** `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`; port 53 if none is said. Undefined for anything else. */
+export function parseDnsEndpoint(text: string): DnsEndpoint | undefined {
+  const whole = canonicalAddress(text.replace(/^\[(.*)\]$/, "$1"));
+  if (whole !== undefined) return { address: whole, port: 53 };
+  const [, six, four, digits] = /^(?:\[([^\]]+)\]|([\d.]+)):(\d{1,5})$/.exec(text) ?? [];
+  const address = canonicalAddress(six ?? four ?? "");
+  const port = Number(digits);
+  return address !== undefined && port > 0 && port < 65_536 ? { address, port } : undefined;
 }
 
 /**

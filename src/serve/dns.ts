@@ -1,7 +1,9 @@
-/** DNS over UDP and TCP: server loops, a stub resolver, and a forwarder. The door of the `dns-*` files here. */
-export type { DnsHandler, DnsPeer, DnsQuery, DnsReply } from "./dns-answer.ts";
-export { createDnsForwarder } from "./dns-forwarder.ts";
+/** DNS over UDP and TCP: server loops, a stub resolver, and carriers of queries. The door of the `dns-*` files here. */
+export type { Answered, DnsPeer, DnsQuery, DnsReply } from "./dns-answer.ts";
+export { carrierOnlyTo, socketCarrier, type DnsCarrier } from "./dns-carrier.ts";
+export { queryFor } from "./dns-exchange.ts";
+export { createSharedSocketCarrier } from "./dns-shared-socket.ts";
 export { resolveName, searchNames } from "./dns-resolver.ts";
 export type { Resolution, ResolverConfig } from "./dns-resolver.ts";
 export { startDnsServer, type DnsListen, type DnsServer } from "./dns-server.ts";
-export { socketsFrom, type DnsSockets } from "./dns-sockets.ts";
+export { parseDnsEndpoint, socketsFrom, type DnsEndpoint, type DnsSockets } from "./dns-sockets.ts";

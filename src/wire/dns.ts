@@ -2,6 +2,7 @@
 export { decodeHeader, decodeMessage } from "./dns-decode.ts";
 export { encodeMessage } from "./dns-encode.ts";
 export { createFrameReader, frame } from "./dns-frame.ts";
+export { isResponseTo, isTruncated, questionEnd, withId } from "./dns-match.ts";
 export {
   absoluteName,
   addressOfReverseName,

@@ -18,8 +18,15 @@ import {
 } from "#kernel";
 import { silentLog } from "#lib/log";
 import type { Endpoint, ServiceModel, Snapshot } from "#model";
-import { observe, podSearch, startDns, type ClusterDns } from "#path/service";
-import { createDnsForwarder, resolveName, socketsFrom, startDnsServer, type DnsServer } from "#serve/dns";
+import { createUpstreams, observe, podSearch, startDns, type ClusterDns } from "#path/service";
+import {
+  createSharedSocketCarrier,
+  resolveName,
+  socketCarrier,
+  socketsFrom,
+  startDnsServer,
+  type DnsServer,
+} from "#serve/dns";
 import { formatRecord, type ResourceRecord } from "#wire/dns";
 
 const server = "10.96.0.10";
@@ -100,12 +107,17 @@ before(async () => {
   });
   const hostSocket = createSocket("udp4").bind(0, "127.0.0.1");
   await once(hostSocket, "listening");
-  const forwarder = createDnsForwarder({ socket: hostSocket, upstreams: [`127.0.0.1:${upstream.udpPort}`] });
+  const { carry } = createSharedSocketCarrier({
+    socket: hostSocket,
+    tcp: socketCarrier({ timeoutMs: 1000 }),
+  });
+  const servers = [{ address: "127.0.0.1", port: upstream.udpPort ?? 0 }];
+  const upstreams = createUpstreams({ servers, carry, log: silentLog });
   cleanUp.push(() => hostSocket.close());
   dns = startDns({
     source: { current: () => snapshot, subscribe: () => () => undefined },
     listen: { udp: { fd: udpSocket(dnsPod, server, 53) }, tcp: { fd: tcpListener(dnsPod, server, 53) } },
-    forward: forwarder.forward,
+    forward: upstreams.forward,
     log: silentLog,
   });
   await dns.ready;

@@ -1,7 +1,9 @@
 /** The cluster DNS, in the namespace of its pod. */
 import { createSnapshotSource } from "#client";
-import { startDns } from "#path/service";
-import { forwardThrough } from "../threads.ts";
+import { isIPv4 } from "#lib/ip";
+import { createMetrics, createUpstreams, startDns } from "#path/service";
+import { parseDnsEndpoint } from "#serve/dns";
+import { carryThrough } from "../threads.ts";
 import { enterPod } from "./worker.ts";
 
 const { data, client, log, ready, onStop } = await enterPod();
@@ -12,12 +14,38 @@ const source = createSnapshotSource(client, {
   only: ["services", "endpointslices", "namespaces", "ingresses"],
   log,
 });
+/** Pods are given this long to notice that they should ask another replica, milliseconds. */
+const lameduckMs = 2_000;
+
+const metrics = createMetrics("dns://:53", data.domain);
+const upstreams = createUpstreams({
+  // The socket that the host lends is an IPv4 one.
+  servers: data.upstreamDns
+    .flatMap((text) => parseDnsEndpoint(text) ?? [])
+    .filter(({ address }) => isIPv4(address)),
+  carry: carryThrough(data.line),
+  policy: "sequential",
+  log,
+  onExchange: metrics.exchanged,
+  onProbeFailure: metrics.probeFailed,
+  onAllDown: metrics.allDown,
+});
 const dns = startDns({
   source,
   listen: { udp: { address: "0.0.0.0", port: 53 }, tcp: { address: "0.0.0.0", port: 53 } },
-  forward: forwardThrough(data.line),
+  ...(data.upstreamDns.length === 0 ? {} : { forward: upstreams.forward }),
+  metrics,
+  endpoints: {
+    metrics: { host: "0.0.0.0", port: 9153 },
+    health: { host: "0.0.0.0", port: 8080 },
+    ready: { host: "0.0.0.0", port: 8181 },
+  },
+  lameduckMs,
   log,
 });
-onStop(() => dns.close());
+onStop(async () => {
+  await dns.close();
+  upstreams.close();
+});
 await dns.ready;
 ready();

@@ -15,6 +15,8 @@ export interface ComponentData {
   readonly token: string;
   readonly debugToken: string;
   readonly nameserver: string;
+  /** Name servers of the host, `192.0.2.1` or `192.0.2.1:5353`. */
+  readonly upstreamDns: readonly string[];
   readonly certificate: { readonly certificate: string; readonly key: string };
   /** To the main thread: see `threads.ts`. */
   readonly line: MessagePort;

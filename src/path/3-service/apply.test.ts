@@ -1,72 +1,10 @@
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { InroadError } from "#lib/errors";
-import { silentLog } from "#lib/log";
-import type { Snapshot } from "#model";
-import { resolveName, type Resolution } from "#serve/dns";
-import { decodeMessage, encodeMessage, formatRecord, rcodes, type ResourceRecord } from "#wire/dns";
-import { startDns, type ClusterDnsOptions } from "./apply.ts";
-import { podSearch } from "./explain.ts";
+import { decodeMessage, encodeMessage, formatRecord } from "#wire/dns";
 import type { Forward } from "./forward.ts";
+import { start, upstream } from "./testing-server.ts";
 import { cluster, without } from "./testing.ts";
-
-interface Running {
-  readonly ask: (name: string, type?: string) => Promise<Resolution>;
-  readonly set: (snapshot: Snapshot) => void;
-}
-
-async function start(
-  t: TestContext,
-  options: Partial<ClusterDnsOptions> = {},
-  synced?: Promise<void>,
-): Promise<Running> {
-  let snapshot = cluster;
-  const listeners = new Set<(next: Snapshot) => void>();
-  const source = {
-    current: () => snapshot,
-    subscribe(listener: (next: Snapshot) => void) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    ...(synced === undefined ? {} : { synced }),
-  };
-  const loopback = { address: "127.0.0.1", port: 0 };
-  const dns = startDns({ source, listen: { udp: loopback, tcp: loopback }, log: silentLog, ...options });
-  t.after(() => dns.close());
-  const { udp = 0 } = await dns.ports;
-  if (synced === undefined) await dns.ready;
-  const nameservers = [{ address: "127.0.0.1", port: udp }];
-  return {
-    ask: (name, type = "A") =>
-      resolveName(
-        { ...podSearch("cluster.local", "default"), nameservers, timeoutMs: 1000, attempts: 1 },
-        name,
-        type,
-      ),
-    set(next) {
-      snapshot = next;
-      for (const listener of listeners) listener(next);
-    },
-  };
-}
-
-/** An upstream that knows some addresses, and counts. */
-function upstream(
-  zone: Readonly<Record<string, readonly string[]>>,
-  ttl = 60,
-): Forward & { asked: string[] } {
-  const asked: string[] = [];
-  const forward: Forward = async (bytes) => {
-    const query = decodeMessage(bytes);
-    const name = query.questions[0]?.name ?? "";
-    asked.push(name);
-    const addresses = zone[name];
-    const answers = (addresses ?? []).map((address): ResourceRecord => ({ name, ttl, type: "A", address }));
-    const rcode = addresses === undefined ? rcodes.NXDOMAIN : rcodes.NOERROR;
-    return encodeMessage({ ...query, response: true, recursionAvailable: true, rcode, answers });
-  };
-  return Object.assign(forward, { asked });
-}
 
 test("a program in a pod resolves a Service by its short name", async (t) => {
   const { ask } = await start(t);

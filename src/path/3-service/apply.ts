@@ -1,16 +1,38 @@
 /** The cluster DNS server: the zone of the latest snapshot behind UDP and TCP. */
 import type { Log } from "#lib/log";
 import type { SnapshotSource } from "#model";
-import { startDnsServer, type DnsHandler, type DnsListen, type DnsReply, type DnsServer } from "#serve/dns";
-import { rcodes, type ResourceRecord } from "#wire/dns";
-import { createForwarding, type Forward } from "./forward.ts";
-import { planZone, type Zone } from "./plan.ts";
+import { startDnsServer, type Answered, type DnsListen } from "#serve/dns";
+import { createAccount } from "./account.ts";
+import { startEndpoints, type EndpointOptions } from "./endpoints.ts";
+import { createForwarding, type Forward, type StubDomain } from "./forward.ts";
+import { createHandler, type Known } from "./handler.ts";
+import { createLoopGuard } from "./loop.ts";
+import { createMetrics, type DnsMetrics } from "./metrics.ts";
+import { defaultTtl, type ZoneOptions } from "./options.ts";
+import { planZone } from "./plan.ts";
+import { logQuery, type QueryLogClass } from "./query-log.ts";
 
 export interface ClusterDnsOptions {
   readonly source: SnapshotSource & { readonly synced?: Promise<void> };
   readonly listen: { readonly udp?: DnsListen; readonly tcp?: DnsListen };
+  readonly zone?: ZoneOptions;
   /** To an upstream resolver, for names that are not the cluster's; without it they are answered with SERVFAIL. */
   readonly forward?: Forward;
+  readonly stubDomains?: readonly StubDomain[];
+  /** Stop forwarding when the upstream turns out to ask this server. */
+  readonly loopProbe?: boolean;
+  /**
+   * Walk the search list for clients whose list is known: pods of the snapshot with the default resolver settings, so the
+   * source must have pods.
+   */
+  readonly autopath?: { readonly hostSearch: readonly string[] };
+  /** Queries to be logged; none if not given. */
+  readonly queryLog?: QueryLogClass;
+  /** Where counters are kept; share them with the upstreams. */
+  readonly metrics?: DnsMetrics;
+  readonly endpoints?: EndpointOptions;
+  /** How long `close` still answers after `/ready` says no, milliseconds; 0 if not given. */
+  readonly lameduckMs?: number;
   readonly log: Log;
   /** Milliseconds since 1970, for tests. */
   readonly now?: () => number;
@@ -20,65 +42,85 @@ export interface ClusterDns {
   /** Fulfilled when it listens and answers from a complete snapshot; rejected when it cannot listen. */
   readonly ready: Promise<void>;
   /** The ports it listens on, once it does. */
-  readonly ports: Promise<{ readonly udp: number | undefined; readonly tcp: number | undefined }>;
+  readonly ports: Promise<
+    { readonly udp: number | undefined; readonly tcp: number | undefined } & {
+      readonly [K in keyof EndpointOptions]: number | undefined;
+    }
+  >;
+  /** Says that it is not ready, answers on for the lameduck time, and ends. */
   close(): Promise<void>;
 }
 
+/** Clients that `/clients` lists. */
+const LISTED_CLIENTS = 100;
+
 /** Starts the cluster DNS. Until the source is synced every query is answered with SERVFAIL, as CoreDNS does. */
 export function startDns(options: ClusterDnsOptions): ClusterDns {
-  const { source, log, now = Date.now } = options;
-  let zone: Zone | undefined;
+  const { source, log } = options;
+  const metrics = options.metrics ?? createMetrics("dns://:53", source.current().domain);
+  const account = createAccount();
+  const follower = followZone(options);
+  const state: { leaving: boolean; listening: boolean } = { leaving: false, listening: false };
+  const guard =
+    options.loopProbe === true && options.forward !== undefined
+      ? createLoopGuard({ forward: options.forward, log })
+      : undefined;
+  const handler = createHandler({
+    known: follower.known,
+    forwarding: createForwarding({
+      ...options,
+      forward: options.forward,
+      metrics,
+      now: options.now ?? Date.now,
+    }),
+    guard,
+    autopath: options.autopath,
+    ttl: options.zone?.ttl ?? defaultTtl,
+    onWalk: metrics.walked,
+  });
+  const onAnswer = (answered: Answered): void => {
+    metrics.answered(answered);
+    account.count(answered.peer.address, (answered.reply[3] ?? 0) & 15);
+    if (options.queryLog !== undefined) logQuery(log, options.queryLog, answered);
+  };
+  const server = startDnsServer({ ...options.listen, handler, log, onAnswer });
+  const endpoints = startEndpoints(options.endpoints ?? {}, {
+    metrics: metrics.render,
+    clients: () => account.list(source.current(), LISTED_CLIENTS),
+    unready: () => {
+      if (state.leaving) return "Shutting down";
+      return follower.known() === undefined || !state.listening ? "kubernetes" : undefined;
+    },
+  });
+  const ports = Promise.all([server, endpoints]).then(([dns, http]) => {
+    state.listening = true;
+    return { udp: dns.udpPort, tcp: dns.tcpPort, ...http.ports };
+  });
+  const ready = Promise.all([ports, follower.synced]).then(() => undefined);
+  // Whoever does not wait for them learns of the failure by `close`.
+  for (const each of [ports, server, endpoints]) each.catch(() => undefined);
+  ready.then(() => guard?.start()).catch(() => undefined);
+  const end = async (): Promise<void> => {
+    state.leaving = true;
+    if (state.listening) await new Promise((resolve) => setTimeout(resolve, options.lameduckMs ?? 0));
+    follower.close();
+    guard?.close();
+    await Promise.all([server.then((dns) => dns.close()), endpoints.then((http) => http.close())]);
+  };
+  let ended: Promise<void> | undefined;
+  return { ready, ports, close: () => (ended ??= end()) };
+}
+
+/** Keeps the zone of the latest snapshot; there is none until the source is synced. */
+function followZone({ source, zone, now = Date.now }: ClusterDnsOptions) {
+  let known: Known | undefined;
   const plan = (): void => {
-    zone = planZone(source.current(), Math.floor(now() / 1000));
+    const snapshot = source.current();
+    known = { snapshot, zone: planZone(snapshot, Math.floor(now() / 1000), zone) };
   };
   const synced = (source.synced ?? Promise.resolve()).then(plan);
-  const unsubscribe = source.subscribe(() => {
-    if (zone !== undefined) plan();
+  const close = source.subscribe(() => {
+    if (known !== undefined) plan();
   });
-  const handler = createHandler(() => zone, options);
-  const server: Promise<DnsServer> = startDnsServer({ ...options.listen, handler, log });
-  const ready = Promise.all([server, synced]).then(() => undefined);
-  // Whoever does not wait for `ready` learns of the failure by `close`.
-  ready.catch(() => undefined);
-  return {
-    ready,
-    ports: server.then(({ udpPort, tcpPort }) => ({ udp: udpPort, tcp: tcpPort })),
-    async close() {
-      unsubscribe();
-      await (await server).close();
-    },
-  };
-}
-
-function createHandler(zone: () => Zone | undefined, options: ClusterDnsOptions): DnsHandler {
-  const { forward, log, now = Date.now } = options;
-  const forwarding = createForwarding({ forward, log, now });
-  return (query, peer) => {
-    const answer = zone()?.answer(query.question.name, query.question.type);
-    if (answer === undefined) return { rcode: rcodes.SERVFAIL };
-    if (answer === "forward") return forwarding.answer(query, peer.transport);
-    if (answer.completeWith === undefined) return shuffled(answer.reply);
-    const { reply } = answer;
-    return forwarding.complete(query, answer.completeWith, peer.transport).then((rest) => ({
-      ...reply,
-      answers: [...(reply.answers ?? []), ...rest],
-    }));
-  };
-}
-
-function isAddress({ type }: ResourceRecord): boolean {
-  return type === "A" || type === "AAAA";
-}
-
-/** Addresses in random order behind the aliases, so that clients that take the first one spread (CoreDNS' `loadbalance`). */
-function shuffled(reply: DnsReply): DnsReply {
-  const { answers = [] } = reply;
-  if (answers.length < 2) return reply;
-  const addresses = answers.filter(isAddress);
-  for (let i = addresses.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1));
-    const [a, b] = [addresses[i], addresses[j]];
-    if (a !== undefined && b !== undefined) [addresses[i], addresses[j]] = [b, a];
-  }
-  return { ...reply, answers: [...answers.filter((record) => !isAddress(record)), ...addresses] };
+  return { synced, known: () => known, close };
 }

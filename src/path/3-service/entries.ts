@@ -11,7 +11,11 @@ export interface Entry {
 }
 
 /** What a Service (or some of its ports) stands for: its endpoints if it is headless, else its own addresses. */
-export function portEntries(service: ServiceModel, ports: readonly ServicePort[], options: ZoneOptions): Entry[] {
+export function portEntries(
+  service: ServiceModel,
+  ports: readonly ServicePort[],
+  options: ZoneOptions,
+): Entry[] {
   return service.headless ? endpointEntries(service, ports, options) : addressEntries(service, ports);
 }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Explanation, Flow, Snapshot } from "#model";
-import { explain, podSearch } from "./explain.ts";
+import { explain } from "./explain.ts";
+import { podSearch } from "./search.ts";
 import { cluster, service, without } from "./testing.ts";
 
 const place = { at: "cluster-dns", pod: { namespace: "default", name: "client" } } as const;

@@ -4,11 +4,7 @@ import { searchNames } from "#serve/dns";
 import { formatRecord, rcodeName, rcodes, type ResourceRecord } from "#wire/dns";
 import { dnsService } from "./find.ts";
 import { planZone, type Zone, type ZoneAnswer } from "./plan.ts";
-
-/** The resolver settings of a pod with dnsPolicy ClusterFirst, the default. */
-export function podSearch(domain: string, namespace: string): { search: string[]; ndots: number } {
-  return { search: [`${namespace}.svc.${domain}`, `svc.${domain}`, domain], ndots: 5 };
-}
+import { podSearch } from "./search.ts";
 
 interface Tried {
   readonly name: string;
@@ -23,12 +19,16 @@ export function explain(
   flow: Flow,
 ): Explanation {
   const { name } = flow.destination;
-  const node = snapshot.pods.get(`${place.pod.namespace}/${place.pod.name}`)?.node;
+  const client = snapshot.pods.get(podName(place.pod));
+  const node = client?.node;
   if (node === undefined) return unknown([], `pod ${podName(place.pod)} is on no node`);
   const out: Place = { at: "proxy", node, from: "pod" };
   if (name === undefined || flow.destination.address !== undefined) {
     const alternative = { name: flow.destination.address ?? "", place: out, flow };
     return { steps: [], outcome: { kind: "next", alternatives: [alternative] }, assumptions: [] };
+  }
+  if (client?.ownResolver === true) {
+    return unknown([], `pod ${podName(place.pod)} has a resolver of its own (dnsPolicy or dnsConfig)`);
   }
   const down = serverProblem(snapshot);
   if (down !== undefined) return rejected([], down.reason, down.mend);

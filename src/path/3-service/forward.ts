@@ -3,13 +3,17 @@ import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { DnsPeer, DnsQuery, DnsReply } from "#serve/dns";
 import {
+  absoluteName,
   decodeMessage,
   encodeMessage,
+  isInZone,
+  questionEnd,
   rcodes,
   ttlOffsets,
+  withId,
   type Message,
-  type ResourceRecord,
 } from "#wire/dns";
+import type { DnsMetrics } from "./metrics.ts";
 
 /** Carries one query to an upstream and its response back; rejects when none answers. */
 export type Forward = (query: Uint8Array, transport: DnsPeer["transport"]) => Promise<Uint8Array>;
@@ -17,17 +21,23 @@ export type Forward = (query: Uint8Array, transport: DnsPeer["transport"]) => Pr
 export interface Forwarding {
   /** The response for the client: the upstream's own bytes, REFUSED beyond the limit, SERVFAIL without an upstream. */
   answer(query: DnsQuery, transport: DnsPeer["transport"]): Promise<DnsReply | Uint8Array>;
-  /** The answer records for a name, as far as the upstream knows it; empty when it fails. */
-  complete(
-    query: DnsQuery,
-    name: string,
-    transport: DnsPeer["transport"],
-  ): Promise<readonly ResourceRecord[]>;
+  /** What the upstream says to the same question about another name; SERVFAIL when it fails. */
+  resolve(query: DnsQuery, name: string, transport: DnsPeer["transport"]): Promise<Message>;
+}
+
+/** Resolvers of their own for a domain and all names below it. */
+export interface StubDomain {
+  /** `consul.local`, in any case. */
+  readonly domain: string;
+  readonly forward: Forward;
 }
 
 interface ForwardingOptions {
   /** Without it every name is answered with SERVFAIL. */
   readonly forward: Forward | undefined;
+  /** The most specific one that fits decides. */
+  readonly stubDomains?: readonly StubDomain[];
+  readonly metrics?: DnsMetrics;
   readonly log: Log;
   /** Milliseconds. */
   readonly now: () => number;
@@ -40,7 +50,10 @@ interface ForwardingOptions {
 /** Nothing is kept longer, seconds: CoreDNS' `cache 30`. */
 const MAX_TTL = 30;
 
+type Kind = "success" | "denial";
+
 interface Cached {
+  readonly kind: Kind;
   readonly bytes: Uint8Array;
   readonly offsets: readonly number[];
   readonly storedAt: number;
@@ -48,38 +61,21 @@ interface Cached {
 }
 
 export function createForwarding(options: ForwardingOptions): Forwarding {
-  const { forward, log, now, maxEntries = 10_000, maxConcurrent = 1000 } = options;
-  const cache = new Map<string, Cached>();
+  const { log, now, metrics, maxConcurrent = 1000 } = options;
+  const cache = createCache(options.maxEntries ?? 10_000, metrics);
+  const forwardFor = chooseForward(options);
+  const report = reporter(log);
   let underWay = 0;
-  let failing = false;
 
-  const report = (error?: unknown): void => {
-    const fails = error !== undefined;
-    if (fails && !failing) log.warn("upstream resolver does not answer", { error: messageOf(error) });
-    if (!fails && failing) log.info("upstream resolver answers again");
-    failing = fails;
-  };
-
-  const keep = (key: string, bytes: Uint8Array, message: Message): void => {
-    const seconds = Math.min(MAX_TTL, timeToLive(message));
-    if (seconds <= 0) return;
-    const storedAt = now();
-    cache.delete(key);
-    cache.set(key, { bytes, offsets: ttlOffsets(bytes), storedAt, expiresAt: storedAt + seconds * 1000 });
-    const oldest = cache.size > maxEntries ? cache.keys().next().value : undefined;
-    if (oldest !== undefined) cache.delete(oldest);
-  };
-
-  const answer: Forwarding["answer"] = async (query, transport) => {
-    const key = keyOf(query);
-    const cached = cache.get(key);
-    if (cached !== undefined && cached.expiresAt > now()) return fromCache(cached, query, now());
-    if (forward === undefined) return { rcode: rcodes.SERVFAIL };
-    if (underWay >= maxConcurrent) return { rcode: rcodes.REFUSED };
+  const fetch = async (forward: Forward, query: DnsQuery, transport: DnsPeer["transport"]) => {
+    if (underWay >= maxConcurrent) {
+      metrics?.rejected();
+      return { rcode: rcodes.REFUSED };
+    }
     underWay += 1;
     try {
       const bytes = await forward(query.bytes, transport);
-      keep(key, bytes, checkedResponse(query, bytes));
+      cache.keep(keyOf(query), bytes, checkedResponse(query, bytes), now());
       report();
       return bytes;
     } catch (error) {
@@ -89,16 +85,94 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
       underWay -= 1;
     }
   };
+  const answer: Forwarding["answer"] = async (query, transport) => {
+    const cached = cache.find(keyOf(query), now());
+    if (cached !== undefined) return fromCache(cached, query, now());
+    const forward = forwardFor(query.question.name);
+    return forward === undefined ? { rcode: rcodes.SERVFAIL } : fetch(forward, query, transport);
+  };
 
   return {
     answer,
-    async complete(query, name, transport) {
+    async resolve(query, name, transport) {
       const question = { ...query.question, name };
       const message: Message = { ...query.message, recursionDesired: true, questions: [question] };
       const reply = await answer({ question, message, bytes: encodeMessage(message) }, transport);
-      return reply instanceof Uint8Array ? decodeMessage(reply).answers : [];
+      return reply instanceof Uint8Array ? decodeMessage(reply) : { ...message, rcode: reply.rcode };
     },
   };
+}
+
+function chooseForward({
+  forward,
+  stubDomains = [],
+}: ForwardingOptions): (name: string) => Forward | undefined {
+  const byLength = stubDomains
+    .map((stub) => ({ ...stub, domain: absoluteName(stub.domain.toLowerCase()) }))
+    .sort((a, b) => b.domain.length - a.domain.length);
+  return (name) =>
+    (byLength.find(({ domain }) => isInZone(name.toLowerCase(), domain)) ?? { forward }).forward;
+}
+
+/** Says once that upstreams fail, and once that they answer again. */
+function reporter(log: Log): (error?: unknown) => void {
+  let failing = false;
+  return (error) => {
+    const fails = error !== undefined;
+    if (fails && !failing) log.warn("upstream resolver does not answer", { error: messageOf(error) });
+    if (!fails && failing) log.info("upstream resolver answers again");
+    failing = fails;
+  };
+}
+
+/** Whole answers for a while; when there are too many, the oldest go. */
+function createCache(maxEntries: number, metrics: DnsMetrics | undefined) {
+  const entries = new Map<string, Cached>();
+  const sizes = { success: 0, denial: 0 };
+  const resize = (kind: Kind, by: 1 | -1): void => {
+    sizes[kind] += by;
+    metrics?.cacheSize(kind, sizes[kind]);
+  };
+  const remove = (key: string): Kind | undefined => {
+    const kind = entries.get(key)?.kind;
+    if (kind === undefined) return undefined;
+    entries.delete(key);
+    resize(kind, -1);
+    return kind;
+  };
+  return {
+    find(key: string, now: number): Cached | undefined {
+      const found = entries.get(key);
+      if (found !== undefined && found.expiresAt > now) {
+        metrics?.cacheHit(found.kind);
+        return found;
+      }
+      remove(key);
+      metrics?.cacheMiss();
+      return undefined;
+    },
+    keep(key: string, bytes: Uint8Array, message: Message, storedAt: number): void {
+      const seconds = Math.min(MAX_TTL, timeToLive(message));
+      if (seconds <= 0) return;
+      remove(key);
+      const kind = isDenial(message) ? "denial" : "success";
+      entries.set(key, {
+        kind,
+        bytes,
+        offsets: ttlOffsets(bytes),
+        storedAt,
+        expiresAt: storedAt + seconds * 1000,
+      });
+      resize(kind, 1);
+      const [oldest] = entries.size > maxEntries ? entries.keys() : [];
+      const evicted = oldest === undefined ? undefined : remove(oldest);
+      if (evicted !== undefined) metrics?.cacheEviction(evicted);
+    },
+  };
+}
+
+function isDenial(message: Message): boolean {
+  return message.rcode === rcodes.NXDOMAIN || message.answers.length === 0;
 }
 
 /** Everything that changes an upstream's response. */
@@ -125,7 +199,7 @@ function checkedResponse(query: DnsQuery, bytes: Uint8Array): Message {
 function timeToLive(message: Message): number {
   const good = message.rcode === rcodes.NOERROR || message.rcode === rcodes.NXDOMAIN;
   if (!good || message.truncated) return 0;
-  const denies = message.rcode === rcodes.NXDOMAIN || message.answers.length === 0;
+  const denies = isDenial(message);
   const soa = message.authorities.find((record) => record.type === "SOA");
   if (denies && soa === undefined) return 0;
   const records = [...message.answers, ...message.authorities, ...message.additionals];
@@ -143,15 +217,7 @@ function fromCache(cached: Cached, query: DnsQuery, now: number): Uint8Array {
     const ttl = Math.min(bytes.readUInt32BE(offset), MAX_TTL);
     bytes.writeUInt32BE(Math.max(0, ttl - age), offset);
   }
-  bytes.writeUInt16BE(query.message.id, 0);
   // Equal but for case, and neither is compressed: the first name of a message stands in full.
-  const nameEnd = 12 + wireLength(query.bytes);
-  bytes.set(query.bytes.subarray(12, nameEnd), 12);
-  return bytes;
-}
-
-function wireLength(query: Uint8Array): number {
-  let at = 12;
-  while ((query[at] ?? 0) !== 0) at += 1 + (query[at] ?? 0);
-  return at + 1 - 12;
+  bytes.set(query.bytes.subarray(12, questionEnd(query.bytes)), 12);
+  return withId(bytes, query.message.id);
 }

@@ -2,7 +2,7 @@
 import type { PodAt } from "#model";
 import { resolveName, type DnsSockets, type Resolution } from "#serve/dns";
 import { formatRecord } from "#wire/dns";
-import { podSearch } from "./explain.ts";
+import { podSearch } from "./search.ts";
 
 export interface ObservedName {
   readonly resolution: Resolution;

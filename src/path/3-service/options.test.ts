@@ -120,7 +120,11 @@ test("zonal names pin a headless Service to a zone, or prefer it", () => {
 const both = withServices(
   service("default/six", {
     headless: true,
-    ports: [port("http", 80, { endpoints: [endpoint("10.244.0.30"), endpoint("fd00:244::"), endpoint("fd00:244::1e")] })],
+    ports: [
+      port("http", 80, {
+        endpoints: [endpoint("10.244.0.30"), endpoint("fd00:244::"), endpoint("fd00:244::1e")],
+      }),
+    ],
   }),
   service("default/bare", { clusterIPs: ["10.96.1.40", "fd00:96::40"] }),
 );
@@ -133,7 +137,9 @@ test("a dual-stack headless Service has A and AAAA records, and a name for each 
     `${name} 5 IN AAAA fd00:244::1e`,
   ]);
   // A label may not end with a dash.
-  assert.deepEqual(ask(`fd00-244--0.${name}`, "AAAA", {}, both), [`fd00-244--0.${name} 5 IN AAAA fd00:244::`]);
+  assert.deepEqual(ask(`fd00-244--0.${name}`, "AAAA", {}, both), [
+    `fd00-244--0.${name} 5 IN AAAA fd00:244::`,
+  ]);
   assert.deepEqual(ask(`${"e.1." + "0.".repeat(22)}4.4.2.0.0.0.d.f.ip6.arpa.`, "PTR", {}, both), [
     `e.1.${"0.".repeat(22)}4.4.2.0.0.0.d.f.ip6.arpa. 5 IN PTR fd00-244--1e.${name}`,
   ]);

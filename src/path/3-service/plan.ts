@@ -103,8 +103,7 @@ export function planZone(snapshot: Snapshot, serial: number, options: ZoneOption
     const addresses = snapshot.publicNames?.get(host) ?? snapshot.publicNames?.get(wildcardOf(host));
     if (addresses === undefined) return "forward";
     const entries = addresses.map((address) => ({ address }));
-    const answers =
-      type === "A" || type === "AAAA" ? addressRecords(asked, type, entries, facts.ttl) : [];
+    const answers = type === "A" || type === "AAAA" ? addressRecords(asked, type, entries, facts.ttl) : [];
     return answers.length > 0 ? positive(answers) : negative(rcodes.NOERROR, name);
   };
 
@@ -117,4 +116,3 @@ function positive(
 ): ZoneAnswer {
   return { reply: { rcode: rcodes.NOERROR, authoritative: true, answers, additionals } };
 }
-
