@@ -12,7 +12,7 @@ interface Counts {
 }
 
 /** One client's share since the server began, or since it was forgotten. */
-export interface ClientAccount extends Readonly<Counts> {
+interface ClientAccount extends Readonly<Counts> {
   readonly address: string;
   /** `namespace/name`, where the snapshot knows pods. */
   readonly pod?: string;

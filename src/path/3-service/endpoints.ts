@@ -5,7 +5,7 @@ import { InroadError, messageOf } from "#lib/errors";
 import { createServer } from "#lib/http";
 
 /** `host` is an IP literal; port 0 takes any free one. CoreDNS' ports are 9153, 8080 and 8181. */
-export interface HttpListen {
+interface HttpListen {
   readonly host: string;
   readonly port: number;
 }

@@ -121,3 +121,12 @@ test("the search list of a pod begins with its namespace", () => {
     ndots: 5,
   });
 });
+
+test("how a pod with resolver settings of its own looks a name up is not known", () => {
+  const pod = cluster.pods.get("default/client");
+  assert.ok(pod !== undefined);
+  const pods = new Map([["default/client", { ...pod, ownResolver: true as const }]]);
+  assert.deepEqual(next(explained("api-service", { ...cluster, pods })), [
+    "unknown: pod default/client has a resolver of its own (dnsPolicy or dnsConfig)",
+  ]);
+});

@@ -53,7 +53,7 @@ interface HistogramState extends Histogram {
 }
 
 function createHistogram(bounds: readonly number[]): HistogramState {
-  const counts = new Array<number>(bounds.length + 1).fill(0);
+  const counts = Array.from({ length: bounds.length + 1 }, () => 0);
   let sum = 0;
   return {
     counts,
