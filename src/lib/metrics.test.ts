@@ -14,6 +14,19 @@ test("counters add up per set of labels", () => {
   );
 });
 
+test("a series that is kept counts for the same labels", () => {
+  const metrics = createMetrics();
+  const requests = metrics.counter("requests_total", "Requests.");
+  const seconds = metrics.histogram("seconds", "Seconds.", [1]);
+  requests.series({ code: "200" }).value += 2;
+  requests.inc({ code: "200" });
+  seconds.series({ code: "200" }).observe(0.5);
+  seconds.observe(2, { code: "200" });
+  assert.match(metrics.text(), /^requests_total\{code="200"\} 3$/m);
+  assert.match(metrics.text(), /^seconds_bucket\{code="200",le="1"\} 1$/m);
+  assert.match(metrics.text(), /^seconds_count\{code="200"\} 2$/m);
+});
+
 test("gauges hold the last value, or are asked when read", () => {
   const metrics = createMetrics();
   const last = metrics.gauge("last", "Last.");

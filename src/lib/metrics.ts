@@ -4,9 +4,21 @@
  */
 type Labels = Readonly<Record<string, string>>;
 
+/** One number of a counter. */
+export interface CounterSeries {
+  value: number;
+}
+
+/** One distribution of a histogram. */
+export interface HistogramSeries {
+  observe(value: number): void;
+}
+
 interface Counter {
   /** Adds `by`, which must not be negative; 1 if not given. */
   inc(labels?: Labels, by?: number): void;
+  /** The number of these labels itself, for those who add thousands of times a second. It may only grow. */
+  series(labels: Labels): CounterSeries;
 }
 
 interface Gauge {
@@ -15,6 +27,8 @@ interface Gauge {
 
 interface Histogram {
   observe(value: number, labels?: Labels): void;
+  /** The distribution of these labels itself, for those who observe thousands of times a second. */
+  series(labels: Labels): HistogramSeries;
 }
 
 export interface Sample {
@@ -47,24 +61,19 @@ export function createMetrics(): Metrics {
     const head = [`# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}`];
     families.push(() => [...head, `# TYPE ${name} ${type}`, ...lines()]);
   };
-  /** One number for each set of labels; a family without labels is there from the start. */
-  const values = (name: string, type: string, help: string): Map<string, number> => {
-    const series = new Map<string, number>();
-    family(name, type, help, () => [...series].map(([labels, value]) => `${name}${labels} ${value}`));
-    return series;
-  };
   return {
     counter(name, help) {
-      const series = values(name, "counter", help);
+      const all = new Map<string, CounterSeries>();
+      family(name, "counter", help, () => [...all].map(([labels, { value }]) => `${name}${labels} ${value}`));
+      const series = (labels: Labels): CounterSeries => memo(all, labelText(labels), () => ({ value: 0 }));
       return {
-        inc: (labels = {}, by = 1) => {
-          const key = labelText(labels);
-          series.set(key, (series.get(key) ?? 0) + by);
-        },
+        inc: (labels = {}, by = 1) => void (series(labels).value += by),
+        series,
       };
     },
     gauge(name, help) {
-      const series = values(name, "gauge", help);
+      const series = new Map<string, number>();
+      family(name, "gauge", help, () => [...series].map(([labels, value]) => `${name}${labels} ${value}`));
       return { set: (value, labels = {}) => void series.set(labelText(labels), value) };
     },
     gaugeFrom(name, help, read) {
@@ -73,21 +82,30 @@ export function createMetrics(): Metrics {
       );
     },
     histogram(name, help, bounds) {
-      const series = new Map<string, Distribution>();
+      const all = new Map<string, Distribution>();
       family(name, "histogram", help, () =>
-        [...series.values()].flatMap((one) => bucketLines(name, bounds, one)),
+        [...all.values()].flatMap((one) => bucketLines(name, bounds, one)),
       );
+      const of = (labels: Labels): Distribution =>
+        memo(all, labelText(labels), () => ({ labels, counts: bounds.map(() => 0), count: 0, sum: 0 }));
       return {
-        observe: (value, labels = {}) => {
-          const key = labelText(labels);
-          const known = series.get(key) ?? { labels, counts: bounds.map(() => 0), count: 0, sum: 0 };
-          series.set(key, known);
-          observe(known, bounds, value);
+        observe: (value, labels = {}) => observe(of(labels), bounds, value),
+        series: (labels) => {
+          const into = of(labels);
+          return { observe: (value) => observe(into, bounds, value) };
         },
       };
     },
     text: () => `${families.flatMap((lines) => lines()).join("\n")}\n`,
   };
+}
+
+function memo<T>(map: Map<string, T>, key: string, make: () => T): T {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
 }
 
 interface Distribution {

@@ -1,4 +1,5 @@
 /** What should be known about an Ingress of ours: annotations of other controllers, regular expressions, conflicts. */
+import { annotationFindings } from "./external-dns.ts";
 import type { KubeObject } from "#kube";
 import { unknownAnnotation } from "./findings-service.ts";
 import { nameOf, namespaceOf } from "./objects.ts";
@@ -48,7 +49,7 @@ export function ingressFindings(object: KubeObject): readonly Finding[] {
       return isPattern ? [regexPath(ref, `spec.rules[${i}].http.paths[${j}].path`, path.path ?? "")] : [];
     }),
   );
-  return [...annotations, ...patterns];
+  return [...annotations, ...patterns, ...annotationFindings(object, ref)];
 }
 
 function regexPath(object: Finding["object"], field: string, path: string): Finding {

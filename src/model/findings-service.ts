@@ -1,6 +1,7 @@
 /** What should be known about a Service: selectors and ports that lead nowhere, and fields that are not implemented. */
 import type { KubeObject } from "#kube";
 import type { Service } from "kubernetes-types/core/v1.js";
+import { annotationFindings, readAnnotations } from "./external-dns.ts";
 import type { PodIndex } from "./pod-index.ts";
 import type { Finding, ServiceModel } from "./types.ts";
 import { asService } from "./views.ts";
@@ -14,7 +15,27 @@ export function serviceFindings(
 ): readonly Finding[] {
   const ref = { kind: "Service", namespace: service.namespace, name: service.name };
   const notes = [...selectorNotes(service, pods), ...fieldNotes(object), ...annotationNotes(object)];
-  return notes.map((note) => ({ ...note, object: ref }));
+  return [
+    ...notes.map((note) => ({ ...note, object: ref })),
+    ...annotationFindings(object, ref),
+    ...unannounced(service, object).map((note) => ({ ...note, object: ref })),
+  ];
+}
+
+/** external-dns can publish other Services as well; here it is the load balancer's addresses that are public. */
+function unannounced(service: ServiceModel, object: KubeObject): Note[] {
+  const { hostnames, foreign } = readAnnotations(object);
+  if (service.type === "LoadBalancer" || hostnames.length === 0 || foreign) return [];
+  return [
+    {
+      code: "NameNotAnnounced",
+      severity: "warning",
+      field: "metadata.annotations",
+      message: `${hostnames.join(", ")}: names of a Service of type ${service.type} are not announced`,
+      mend: "make it a Service of type LoadBalancer, or reach it through an Ingress",
+      affectsRouting: false,
+    },
+  ];
 }
 
 function selectorNotes(service: ServiceModel, pods: PodIndex): Note[] {

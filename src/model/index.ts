@@ -7,6 +7,7 @@ export { certificateFor, hostRules, match, matchRequest, normalizeHost } from ".
 export type { Evaluated, RequestMatch } from "./routes.ts";
 export { endpointText, placeName } from "./flow-text.ts";
 export { findingsAbout } from "./findings.ts";
+export { followPublicName, publicName } from "./public-names.ts";
 export { selects } from "./pod-index.ts";
 export type * from "./types.ts";
 export type * from "./flow.ts";

@@ -30,5 +30,8 @@ test("an endpoint knows its topology zone", () => {
   const endpoints = [{ addresses: ["10.244.0.5"], zone: "zone-a" }];
   const slices = exampleObjects().endpointSlices.map((slice) => ({ ...slice, endpoints }));
   const service = exampleSnapshot({ endpointSlices: slices }).services.get("default/api-service");
-  assert.deepEqual(service?.ports[0]?.endpoints.map(({ zone }) => zone), ["zone-a"]);
+  assert.deepEqual(
+    service?.ports[0]?.endpoints.map(({ zone }) => zone),
+    ["zone-a"],
+  );
 });

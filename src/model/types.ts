@@ -200,6 +200,16 @@ export interface IngressRoutes {
   readonly certificates: readonly TlsCertificate[];
 }
 
+/** What a public name stands for. */
+export interface PublicName {
+  /** IPv4 first, without duplicates; from the load balancer's status, or as the annotation `target` says. May be empty: taken, but without an address yet. */
+  readonly addresses: readonly string[];
+  /** It is another name for this one (lower case, no dot at the end); only without addresses. */
+  readonly alias?: string;
+  /** Seconds, if an annotation says so. */
+  readonly ttl?: number;
+}
+
 export interface Snapshot {
   /** `cluster.local`. */
   readonly domain: string;
@@ -216,12 +226,10 @@ export interface Snapshot {
   /** Routes of the ingress class that Inroad's controller owns. */
   readonly routes: IngressRoutes;
   /**
-   * What the public DNS knows: name (lower case, no dot at the end, may start with a one-label wildcard `*.`) to the
-   * load-balancer addresses it stands for, sorted, without duplicates. From the hosts of every Ingress rule, of any class
-   * (`status.loadBalancer.ingress[].ip`), and from the external-dns `hostname` annotation of LoadBalancer Services
-   * (their `loadBalancerIPs`). An empty list: the name is taken, but has no address yet.
+   * What the public DNS knows, by name (lower case, no dot at the end, may start with a one-label wildcard `*.`): the hosts
+   * of every Ingress, of any class, and the names that LoadBalancer Services announce by external-dns' annotations.
    */
-  readonly publicNames?: ReadonlyMap<string, readonly string[]>;
+  readonly publicNames?: ReadonlyMap<string, PublicName>;
   readonly findings: readonly Finding[];
 }
 

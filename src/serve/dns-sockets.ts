@@ -18,6 +18,11 @@ export interface DnsEndpoint {
   readonly port: number;
 }
 
+/** `192.0.2.1:53`, `[2001:db8::1]:53`. */
+export function formatDnsEndpoint({ address, port }: DnsEndpoint): string {
+  return `${isIPv6(address) ? `[${address}]` : address}:${port}`;
+}
+
 /** `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`; port 53 if none is said. Undefined for anything else. */
 export function parseDnsEndpoint(text: string): DnsEndpoint | undefined {
   const whole = canonicalAddress(text.replace(/^\[(.*)\]$/, "$1"));

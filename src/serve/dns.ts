@@ -6,4 +6,10 @@ export { createSharedSocketCarrier } from "./dns-shared-socket.ts";
 export { resolveName, searchNames } from "./dns-resolver.ts";
 export type { Resolution, ResolverConfig } from "./dns-resolver.ts";
 export { startDnsServer, type DnsListen, type DnsServer } from "./dns-server.ts";
-export { parseDnsEndpoint, socketsFrom, type DnsEndpoint, type DnsSockets } from "./dns-sockets.ts";
+export {
+  formatDnsEndpoint,
+  parseDnsEndpoint,
+  socketsFrom,
+  type DnsEndpoint,
+  type DnsSockets,
+} from "./dns-sockets.ts";

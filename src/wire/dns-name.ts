@@ -134,14 +134,6 @@ export function isInZone(name: string, zone: string): boolean {
   return zone === "." || name === zone || name.endsWith(`.${zone}`);
 }
 
-/**
- * The wildcard that covers exactly the first label of a host, as Ingress rules mean it: `a.foo.com` -> `*.foo.com`.
- * Takes and gives text without a dot at the end.
- */
-export function wildcardOf(host: string): string {
-  return `*${host.slice(Math.max(host.indexOf("."), 0))}`;
-}
-
 /** `10.96.0.1` -> `1.0.96.10.in-addr.arpa.`; IPv6 by nibbles below `ip6.arpa.` (RFC 1035 3.5, RFC 3596 2.5). */
 export function reverseName(address: string): string {
   if (isIPv4(address)) return `${address.split(".").reverse().join(".")}.in-addr.arpa.`;

@@ -12,7 +12,6 @@ import {
   isInZone,
   labelsOf,
   reverseName,
-  wildcardOf,
   type Message,
   type ResourceRecord,
 } from "./dns.ts";
@@ -300,7 +299,6 @@ test("names: zones, labels, wildcards and reverse names", () => {
   assert.equal(isInZone("acluster.local.", "cluster.local."), false);
   assert.deepEqual(labelsOf("a.b."), ["a", "b"]);
   assert.deepEqual(labelsOf("."), []);
-  assert.equal(wildcardOf("api.foo.com"), "*.foo.com");
   assert.equal(reverseName("10.96.0.1"), "1.0.96.10.in-addr.arpa.");
   assert.equal(reverseName("fd00::1").length, 32 * 2 + "ip6.arpa.".length);
   for (const address of ["10.96.0.1", "fd00::1", "2001:db8::42"]) {

@@ -75,7 +75,7 @@ const snapshot: Snapshot = {
   namespaces: new Set(["default"]),
   services: new Map(services.map((one) => [`default/${one.name}`, one])),
   routes: { hosts: new Map(), certificates: [] },
-  publicNames: new Map([["api.hadywafa.com", ["203.0.113.128"]]]),
+  publicNames: new Map([["api.hadywafa.com", { addresses: ["203.0.113.128"] }]]),
   findings: [],
 };
 

@@ -66,7 +66,7 @@ function snapshotWith(services: readonly ServiceModel[]): Snapshot {
     namespaces: new Set(),
     services: new Map(services.map((one) => [`${one.namespace}/${one.name}`, one])),
     routes: { hosts: new Map(), certificates: [] },
-    publicNames: new Map([["api.hadywafa.com", [vip]]]),
+    publicNames: new Map([["api.hadywafa.com", { addresses: [vip] }]]),
     findings: [],
   };
 }

@@ -1,7 +1,7 @@
 /** The cluster DNS, in the namespace of its pod. */
 import { createSnapshotSource } from "#client";
 import { isIPv4 } from "#lib/ip";
-import { createMetrics, createUpstreams, startDns } from "#path/service";
+import { createDnsMetrics, createUpstreams, startDns } from "#path/service";
 import { parseDnsEndpoint } from "#serve/dns";
 import { carryThrough } from "../threads.ts";
 import { enterPod } from "./worker.ts";
@@ -17,7 +17,7 @@ const source = createSnapshotSource(client, {
 /** Pods are given this long to notice that they should ask another replica, milliseconds. */
 const lameduckMs = 2_000;
 
-const metrics = createMetrics("dns://:53", data.domain);
+const metrics = createDnsMetrics("dns://:53", data.domain);
 const upstreams = createUpstreams({
   // The socket that the host lends is an IPv4 one.
   servers: data.upstreamDns

@@ -28,6 +28,12 @@ function next({ outcome }: Explanation): string[] {
 for (const [fact, name, expected] of [
   ["an Ingress host leads to the edge", "api.hadywafa.com", ["203.0.113.128 edge 203.0.113.128"]],
   ["in any case, with a dot at its end", "API.hadywafa.com.", ["203.0.113.128 edge 203.0.113.128"]],
+  ["an alias of another public name", "alias.example", ["203.0.113.128 edge 203.0.113.128"]],
+  [
+    "an alias that leads elsewhere",
+    "outside.example",
+    ["unknown: outside.example is an alias of lb.cloud.example, which another DNS decides"],
+  ],
   ["a wildcard host covers one label", "a.shop.example", ["203.0.113.128 edge 203.0.113.128"]],
   [
     "a name that nobody owns",
@@ -60,6 +66,14 @@ for (const [name, type, expected] of [
   ["api.hadywafa.com.", "A", ["NOERROR", "api.hadywafa.com. 5 IN A 203.0.113.128"]],
   ["api.hadywafa.com.", "AAAA", ["NOERROR", "SOA"]],
   ["pending.example.", "A", ["NOERROR", "SOA"]],
+  ["dual.example.", "AAAA", ["NOERROR", "dual.example. 60 IN AAAA 2001:db8::80"]],
+  [
+    "Alias.example.",
+    "A",
+    ["NOERROR", "Alias.example. 30 IN CNAME api.hadywafa.com.", "api.hadywafa.com. 5 IN A 203.0.113.128"],
+  ],
+  ["alias.example.", "AAAA", ["NOERROR", "alias.example. 30 IN CNAME api.hadywafa.com."]],
+  ["outside.example.", "A", ["NOERROR", "outside.example. 5 IN CNAME lb.cloud.example."]],
   ["x.y.shop.example.", "A", ["NXDOMAIN", "SOA"]],
   ["example.com.", "A", ["NXDOMAIN", "SOA"]],
 ] as const) {

@@ -1,9 +1,10 @@
 /** Why a request from outside reaches which node: the public DNS, then the load balancer. */
-import { readyOn } from "#model";
+import { followPublicName, readyOn } from "#model";
 import type { Candidate, Explanation, Flow, Outcome, Place, ServiceModel, Snapshot, Step } from "#model";
+import { isIPv4 } from "#lib/ip";
 import { formatRecord } from "#wire/dns";
 import { algorithmOf, barredReason, isBalanced } from "./plan.ts";
-import { publicAddresses, publicAnswer } from "./public-dns.ts";
+import { publicAnswer } from "./public-dns.ts";
 
 type OutsidePlace = Extract<Place, { at: "public-dns" | "edge" }>;
 
@@ -15,7 +16,9 @@ export function explain(snapshot: Snapshot, place: OutsidePlace, flow: Flow): Ex
 function explainName(snapshot: Snapshot, flow: Flow): Explanation {
   const { name, address } = flow.destination;
   if (name === undefined || address !== undefined) return result([], toEdge(flow, [address ?? ""]));
-  const addresses = publicAddresses(snapshot, name);
+  const { aliases, end } = followPublicName(snapshot, name);
+  // Requests leave the vantage point by IPv4.
+  const addresses = end?.addresses.filter(isIPv4);
   const absolute = `${name.replace(/\.$/, "")}.`;
   const step: Step = {
     hop: "1-load-balancer",
@@ -27,6 +30,13 @@ function explainName(snapshot: Snapshot, flow: Flow): Explanation {
     rewrites: (addresses ?? []).map((found) => `destination ${name} -> ${found}`),
     predicted: (publicAnswer(snapshot, absolute, "A", 0).answers ?? []).map(formatRecord),
   };
+  const target = aliases.at(-1)?.target;
+  if (addresses === undefined && target !== undefined) {
+    return result([step], {
+      kind: "unknown",
+      reason: `${name} is an alias of ${target}, which another DNS decides`,
+    });
+  }
   if (addresses === undefined) {
     return result([step], {
       kind: "rejected",

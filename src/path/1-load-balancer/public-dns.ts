@@ -1,25 +1,40 @@
 /** The DNS of the world outside: knows the hosts of Ingresses and of annotated Services, and nothing else. */
+import { familyOf } from "#lib/ip";
 import type { Log } from "#lib/log";
-import type { Snapshot, SnapshotSource } from "#model";
+import { followPublicName, type PublicName, type Snapshot, type SnapshotSource } from "#model";
 import { startDnsServer, type DnsListen, type DnsReply, type DnsServer } from "#serve/dns";
-import { rcodes, wildcardOf, type ResourceRecord } from "#wire/dns";
+import { absoluteName, rcodes, type ResourceRecord } from "#wire/dns";
 
-/** Seconds. */
+/** Seconds, where no annotation says another. */
 const TTL = 5;
 
-/** The addresses of a public name (any case, with or without a dot at its end); undefined if nobody owns it. */
-export function publicAddresses(snapshot: Snapshot, name: string): readonly string[] | undefined {
-  const host = name.toLowerCase().replace(/\.$/, "");
-  return snapshot.publicNames?.get(host) ?? snapshot.publicNames?.get(wildcardOf(host));
+/**
+ * The answer of the public DNS. It is authoritative for everything: other names are NXDOMAIN. An alias that leads out of it
+ * is answered alone, for the resolver to follow.
+ * @param serial of the SOA record that denials carry.
+ */
+export function publicAnswer(snapshot: Snapshot, name: string, type: string, serial: number): DnsReply {
+  const { aliases, end } = followPublicName(snapshot, name);
+  if (aliases.length === 0 && end === undefined) return denial(rcodes.NXDOMAIN, serial);
+  let owner = name;
+  const chain = aliases.map(({ target, ttl = TTL }): ResourceRecord => {
+    const alias = { name: owner, ttl, type: "CNAME", target: absoluteName(target) } as const;
+    owner = alias.target;
+    return alias;
+  });
+  const answers = [...chain, ...addressRecords(owner, type, end)];
+  if (answers.length === 0) return denial(rcodes.NOERROR, serial);
+  return { rcode: rcodes.NOERROR, authoritative: true, answers };
 }
 
-/** The answer of the public DNS. It is authoritative for everything: other names are NXDOMAIN. IPv4 only. */
-export function publicAnswer(snapshot: Snapshot, name: string, type: string, serial: number): DnsReply {
-  const addresses = publicAddresses(snapshot, name);
-  const found = type === "A" ? (addresses ?? []) : [];
-  const answers = found.map((address): ResourceRecord => ({ name, ttl: TTL, type: "A", address }));
-  const rcode = addresses === undefined ? rcodes.NXDOMAIN : rcodes.NOERROR;
-  if (answers.length > 0) return { rcode, authoritative: true, answers };
+function addressRecords(name: string, type: string, entry: PublicName | undefined): ResourceRecord[] {
+  return (entry?.addresses ?? []).flatMap((address): ResourceRecord[] => {
+    const own = familyOf(address) === "IPv4" ? "A" : "AAAA";
+    return own === type ? [{ name, ttl: entry?.ttl ?? TTL, type: own, address }] : [];
+  });
+}
+
+function denial(rcode: number, serial: number): DnsReply {
   return { rcode, authoritative: true, authorities: [rootSoa(serial)] };
 }
 

@@ -40,9 +40,12 @@ export function snapshotOf(
     services: new Map(services.map((service) => [`${service.namespace}/${service.name}`, service])),
     routes: { hosts: new Map(), certificates: [] },
     publicNames: new Map([
-      ["api.hadywafa.com", ["203.0.113.128"]],
-      ["*.shop.example", ["203.0.113.128"]],
-      ["pending.example", []],
+      ["api.hadywafa.com", { addresses: ["203.0.113.128"] }],
+      ["*.shop.example", { addresses: ["203.0.113.128"] }],
+      ["pending.example", { addresses: [] }],
+      ["dual.example", { addresses: ["203.0.113.128", "2001:db8::80"], ttl: 60 }],
+      ["alias.example", { addresses: [], alias: "api.hadywafa.com", ttl: 30 }],
+      ["outside.example", { addresses: [], alias: "lb.cloud.example" }],
     ]),
     findings: [],
   };

@@ -7,7 +7,7 @@ import { startEndpoints, type EndpointOptions } from "./endpoints.ts";
 import { createForwarding, type Forward, type StubDomain } from "./forward.ts";
 import { createHandler, type Known } from "./handler.ts";
 import { createLoopGuard } from "./loop.ts";
-import { createMetrics, type DnsMetrics } from "./metrics.ts";
+import { createDnsMetrics, type DnsMetrics } from "./metrics.ts";
 import { defaultTtl, type ZoneOptions } from "./options.ts";
 import { planZone } from "./plan.ts";
 import { logQuery, type QueryLogClass } from "./query-log.ts";
@@ -57,7 +57,7 @@ const LISTED_CLIENTS = 100;
 /** Starts the cluster DNS. Until the source is synced every query is answered with SERVFAIL, as CoreDNS does. */
 export function startDns(options: ClusterDnsOptions): ClusterDns {
   const { source, log } = options;
-  const metrics = options.metrics ?? createMetrics("dns://:53", source.current().domain);
+  const metrics = options.metrics ?? createDnsMetrics("dns://:53", source.current().domain);
   const account = createAccount();
   const follower = followZone(options);
   const state: { leaving: boolean; listening: boolean } = { leaving: false, listening: false };
@@ -85,7 +85,7 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
   };
   const server = startDnsServer({ ...options.listen, handler, log, onAnswer });
   const endpoints = startEndpoints(options.endpoints ?? {}, {
-    metrics: metrics.render,
+    metrics: metrics.text,
     clients: () => account.list(source.current(), LISTED_CLIENTS),
     unready: () => {
       if (state.leaving) return "Shutting down";

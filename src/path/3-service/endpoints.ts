@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { IncomingMessage, Server } from "node:http";
 import { InroadError, messageOf } from "#lib/errors";
 import { createServer } from "#lib/http";
+import { metricsType } from "#lib/metrics";
 
 /** `host` is an IP literal; port 0 takes any free one. CoreDNS' ports are 9153, 8080 and 8181. */
 interface HttpListen {
@@ -49,7 +50,7 @@ export async function startEndpoints(options: EndpointOptions, sources: Endpoint
   };
   try {
     const metrics = await start(options.metrics, {
-      "/metrics": () => ({ status: 200, body: sources.metrics(), type: "text/plain; version=0.0.4" }),
+      "/metrics": () => ({ status: 200, body: sources.metrics(), type: metricsType }),
       "/clients": () => ({ status: 200, body: clientsText(sources.clients()), type: "application/json" }),
     });
     const health = await start(options.health, { "/health": () => ({ status: 200, body: "OK" }) });

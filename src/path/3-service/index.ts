@@ -2,7 +2,7 @@
 export { startDns, type ClusterDns, type ClusterDnsOptions } from "./apply.ts";
 export { explain } from "./explain.ts";
 export type { Forward } from "./forward.ts";
-export { createMetrics } from "./metrics.ts";
+export { createDnsMetrics } from "./metrics.ts";
 export { observe, type ObservedName } from "./observe.ts";
 export { planZone, type Zone, type ZoneAnswer } from "./plan.ts";
 export { podSearch } from "./search.ts";

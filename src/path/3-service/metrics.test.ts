@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Answered, DnsQuery } from "#serve/dns";
 import { queryFor } from "#serve/dns";
 import { decodeMessage, encodeMessage, type Message } from "#wire/dns";
-import { createMetrics } from "./metrics.ts";
+import { createDnsMetrics } from "./metrics.ts";
 
 function answered(name: string, type: string, changes: Partial<Message> = {}): Answered {
   const request = queryFor({ name, type });
@@ -16,15 +16,15 @@ function answered(name: string, type: string, changes: Partial<Message> = {}): A
   return { query, peer, request, reply, milliseconds: 0.3 };
 }
 
-function lines(metrics: ReturnType<typeof createMetrics>, name: string): string[] {
+function lines(metrics: ReturnType<typeof createDnsMetrics>, name: string): string[] {
   return metrics
-    .render()
+    .text()
     .split("\n")
     .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
 }
 
 test("queries are counted by zone, transport, family and type under CoreDNS' names", () => {
-  const metrics = createMetrics("dns://:53", "cluster.local");
+  const metrics = createDnsMetrics("dns://:53", "cluster.local");
   metrics.answered(answered("A.default.svc.Cluster.Local.", "A"));
   metrics.answered(answered("a.default.svc.cluster.local.", "A", { rcode: 3 }));
   metrics.answered(answered("x.example.", "TYPE65"));
@@ -44,7 +44,7 @@ test("queries are counted by zone, transport, family and type under CoreDNS' nam
 });
 
 test("a histogram's buckets hold everything up to their bound, the last one all", () => {
-  const metrics = createMetrics("dns://:53", "cluster.local");
+  const metrics = createDnsMetrics("dns://:53", "cluster.local");
   metrics.answered(answered("x.example.", "A"));
   const buckets = lines(metrics, "coredns_dns_request_duration_seconds_bucket").map(
     (line) => /le="(.*)"} (\d)/.exec(line)?.slice(1) ?? [],
@@ -58,7 +58,7 @@ test("a histogram's buckets hold everything up to their bound, the last one all"
 });
 
 test("upstreams, cache and limits are counted", () => {
-  const metrics = createMetrics("dns://:53", "cluster.local");
+  const metrics = createDnsMetrics("dns://:53", "cluster.local");
   const to = { address: "2001:db8::1", port: 53 };
   metrics.exchanged(to, 1, undefined);
   metrics.probeFailed(to);

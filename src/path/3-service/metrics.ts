@@ -1,10 +1,9 @@
 /** What the server counts, under the names and labels that CoreDNS gives it, so that its dashboards and alerts work. */
-import type { Answered, DnsEndpoint } from "#serve/dns";
+import { createMetrics, exponential, type CounterSeries, type HistogramSeries } from "#lib/metrics";
+import { formatDnsEndpoint, type Answered, type DnsEndpoint } from "#serve/dns";
 import { isInZone, rcodeName } from "#wire/dns";
-import { counters, histograms, type Cell, type Histogram } from "./prometheus.ts";
 
-/** Seconds: 16 buckets, each twice the one before. */
-const timeBounds = Array.from({ length: 16 }, (_, i) => 0.00025 * 2 ** i);
+const timeBounds = exponential(0.00025, 2, 16);
 const sizeBounds = [0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16e3, 32e3, 48e3, 64e3];
 /** The types with a label of their own; all others count as `other`, so that no client can make labels. */
 const knownTypes = new Set([
@@ -22,96 +21,98 @@ const knownTypes = new Set([
   "ANY",
 ]);
 
-export type DnsMetrics = ReturnType<typeof createMetrics>;
+export interface DnsMetrics {
+  /** One answer to a client. */
+  answered(answered: Answered): void;
+  cacheHit(kind: CacheKind): void;
+  cacheMiss(): void;
+  cacheSize(kind: CacheKind, entries: number): void;
+  cacheEviction(kind: CacheKind): void;
+  /** A query beyond the limit of those under way. */
+  rejected(): void;
+  /** One exchange with an upstream: how long it took, and its response, if there was one. */
+  exchanged(to: DnsEndpoint, milliseconds: number, reply: Uint8Array | undefined): void;
+  probeFailed(to: DnsEndpoint): void;
+  allDown(): void;
+  /** A search list that was walked for a client. */
+  walked(): void;
+  text(): string;
+}
 
-/** The cells of queries that are alike. */
+type CacheKind = "success" | "denial";
+
+/** The series of queries that are alike. */
 interface Row {
-  readonly requests: Cell;
-  readonly doRequests: Cell;
-  readonly duration: Histogram;
-  readonly requestSize: Histogram;
-  readonly responseSize: Histogram;
-  readonly responses: (Cell | undefined)[];
-  readonly zone: string;
+  readonly requests: CounterSeries;
+  readonly doRequests: CounterSeries;
+  readonly duration: HistogramSeries;
+  readonly requestSize: HistogramSeries;
+  readonly responseSize: HistogramSeries;
+  readonly responses: (CounterSeries | undefined)[];
 }
 
 /**
  * @param server its own name in labels, `dns://:53`.
  * @param domain of the cluster, without a dot at its end.
  */
-export function createMetrics(server: string, domain: string) {
-  const families = createFamilies();
-  const origin = `${domain.toLowerCase()}.`;
-  const zones = [origin, "in-addr.arpa.", "ip6.arpa.", "."];
+export function createDnsMetrics(server: string, domain: string): DnsMetrics {
+  const metrics = createMetrics();
+  const queries = countQueries(metrics, server, domain);
+  return { ...queries, ...countForwarding(metrics, server), text: metrics.text };
+}
+
+type Registry = ReturnType<typeof createMetrics>;
+
+function countQueries(metrics: Registry, server: string, domain: string): Pick<DnsMetrics, "answered"> {
+  const requests = metrics.counter("coredns_dns_requests_total", "Queries.");
+  const responses = metrics.counter("coredns_dns_responses_total", "Responses.");
+  const doRequests = metrics.counter("coredns_dns_do_requests_total", "Queries that want DNSSEC records.");
+  const duration = metrics.histogram(
+    "coredns_dns_request_duration_seconds",
+    "From query to response.",
+    timeBounds,
+  );
+  const requestSize = metrics.histogram("coredns_dns_request_size_bytes", "Size of queries.", sizeBounds);
+  const responseSize = metrics.histogram("coredns_dns_response_size_bytes", "Size of responses.", sizeBounds);
+  const zones = [`${domain.toLowerCase()}.`, "in-addr.arpa.", "ip6.arpa."];
   const rows = new Map<string, Row>();
 
-  const rowOf = (zone: string, transport: string, family: string, type: string): Row => {
-    const key = `${zone} ${transport} ${family} ${type}`;
-    const known = rows.get(key);
-    if (known !== undefined) return known;
-    const row: Row = {
-      zone,
-      requests: families.requests.of(server, zone, "", transport, family, type),
-      doRequests: families.doRequests.of(server, zone, ""),
-      duration: families.duration.of(server, zone, ""),
-      requestSize: families.requestSize.of(server, zone, "", transport),
-      responseSize: families.responseSize.of(server, zone, "", transport),
+  const createRow = (zone: string, proto: string, family: string, type: string): Row => {
+    const zoned = { server, zone, view: "" };
+    return {
+      requests: requests.series({ ...zoned, proto, family, type }),
+      doRequests: doRequests.series(zoned),
+      duration: duration.series(zoned),
+      requestSize: requestSize.series({ ...zoned, proto }),
+      responseSize: responseSize.series({ ...zoned, proto }),
       responses: [],
     };
-    rows.set(key, row);
-    return row;
   };
-
   return {
-    /** One answer to a client. */
-    answered({ query, peer, request, reply, milliseconds }: Answered): void {
-      const name = query?.question.name.toLowerCase();
-      // A query that cannot be read belongs to no zone: CoreDNS calls that "dropped".
-      const zone = name === undefined ? "dropped" : (zones.find((each) => isInZone(name, each)) ?? ".");
+    answered({ query, peer, request, reply, milliseconds }) {
+      const zone = query === undefined ? "dropped" : zoneOf(zones, query.question.name);
       const asked = query?.question.type ?? "";
       const type = knownTypes.has(asked) ? asked : "other";
-      const row = rowOf(zone, peer.transport, peer.address.includes(":") ? "2" : "1", type);
-      const rcode = (reply[3] ?? 0) & 15;
+      const family = peer.address.includes(":") ? "2" : "1";
+      const key = `${zone} ${peer.transport} ${family} ${type}`;
+      let row = rows.get(key);
+      if (row === undefined) rows.set(key, (row = createRow(zone, peer.transport, family, type)));
       row.requests.value += 1;
       if (query?.message.edns?.dnssecOk === true) row.doRequests.value += 1;
       row.duration.observe(milliseconds / 1000);
       row.requestSize.observe(request.length);
       row.responseSize.observe(reply.length);
-      row.responses[rcode] ??= families.responses.of(server, zone, "", rcodeName(rcode), pluginOf(zone));
-      row.responses[rcode].value += 1;
+      const code = (reply[3] ?? 0) & 15;
+      const labels = { server, zone, view: "", rcode: rcodeName(code), plugin: pluginOf(zone) };
+      (row.responses[code] ??= responses.series(labels)).value += 1;
     },
-    cacheHit(kind: "success" | "denial"): void {
-      families.cacheRequests.of(server, ".", "").value += 1;
-      families.cacheHits.of(server, kind, ".", "").value += 1;
-    },
-    cacheMiss(): void {
-      families.cacheRequests.of(server, ".", "").value += 1;
-      families.cacheMisses.of(server, ".", "").value += 1;
-    },
-    cacheSize(kind: "success" | "denial", entries: number): void {
-      families.cacheEntries.of(server, kind, ".", "").value = entries;
-    },
-    cacheEviction(kind: "success" | "denial"): void {
-      families.cacheEvictions.of(server, kind, ".", "").value += 1;
-    },
-    rejected(): void {
-      families.rejects.of().value += 1;
-    },
-    exchanged(to: DnsEndpoint, milliseconds: number, reply: Uint8Array | undefined): void {
-      const rcode = reply === undefined ? "" : rcodeName((reply[3] ?? 0) & 15);
-      families.upstream.of("forward", nameOf(to), rcode).observe(milliseconds / 1000);
-    },
-    probeFailed(to: DnsEndpoint): void {
-      families.probeFailures.of("forward", nameOf(to)).value += 1;
-    },
-    allDown(): void {
-      families.allDown.of().value += 1;
-    },
-    walked(): void {
-      families.autopath.of(server).value += 1;
-    },
-    render: (): string => [...Object.values(families).flatMap((family) => family.render()), ""].join("\n"),
   };
+}
+
+/** A query that cannot be read belongs to no zone: CoreDNS calls that "dropped". */
+function zoneOf(zones: readonly string[], name: string): string {
+  const lower = name.toLowerCase();
+  return zones.find((zone) => isInZone(lower, zone)) ?? ".";
 }
 
 /** Who answers: CoreDNS names its plugin. */
@@ -120,62 +121,52 @@ function pluginOf(zone: string): string {
   return zone === "." ? "forward" : "kubernetes";
 }
 
-function nameOf({ address, port }: DnsEndpoint): string {
-  return `${address.includes(":") ? `[${address}]` : address}:${port}`;
-}
-
-function createFamilies() {
-  const zoned = ["server", "zone", "view"];
-  const cached = ["server", "type", "zones", "view"];
-  const upstream = ["proxy_name", "to"];
-  const counter = (name: string, help: string, labels: readonly string[]) => counters({ name, help, labels });
+function countForwarding(metrics: Registry, server: string): Omit<DnsMetrics, "answered" | "text"> {
+  const entries = metrics.gauge("coredns_cache_entries", "Upstream answers kept.");
+  const hits = metrics.counter("coredns_cache_hits_total", "Answers from the cache.");
+  const misses = metrics.counter("coredns_cache_misses_total", "Queries that the cache could not answer.");
+  const requests = metrics.counter("coredns_cache_requests_total", "Queries to the cache.");
+  const evictions = metrics.counter("coredns_cache_evictions_total", "Answers thrown out for lack of room.");
+  const rejects = metrics.counter(
+    "coredns_forward_max_concurrent_rejects_total",
+    "Queries refused beyond the limit.",
+  );
+  const broken = metrics.counter(
+    "coredns_forward_healthcheck_broken_total",
+    "Queries while all upstreams were out.",
+  );
+  const seconds = metrics.histogram(
+    "coredns_proxy_request_duration_seconds",
+    "Exchanges with upstreams; without a response code: no response.",
+    timeBounds,
+  );
+  const probes = metrics.counter(
+    "coredns_proxy_healthcheck_failures_total",
+    "Failed health checks of upstreams.",
+  );
+  const walks = metrics.counter("coredns_autopath_success_total", "Search lists walked for a client.");
+  const cached = { server, zones: ".", view: "" };
+  const upstream = (to: DnsEndpoint) => ({ proxy_name: "forward", to: formatDnsEndpoint(to) });
+  const withKind = (type: CacheKind) => ({ server, type, zones: ".", view: "" });
   return {
-    requests: counter("coredns_dns_requests_total", "Queries.", [...zoned, "proto", "family", "type"]),
-    responses: counter("coredns_dns_responses_total", "Responses.", [...zoned, "rcode", "plugin"]),
-    doRequests: counter("coredns_dns_do_requests_total", "Queries that want DNSSEC records.", zoned),
-    duration: histograms(
-      { name: "coredns_dns_request_duration_seconds", help: "From query to response.", labels: zoned },
-      timeBounds,
-    ),
-    requestSize: histograms(
-      { name: "coredns_dns_request_size_bytes", help: "Size of queries.", labels: [...zoned, "proto"] },
-      sizeBounds,
-    ),
-    responseSize: histograms(
-      { name: "coredns_dns_response_size_bytes", help: "Size of responses.", labels: [...zoned, "proto"] },
-      sizeBounds,
-    ),
-    cacheEntries: counters(
-      { name: "coredns_cache_entries", help: "Upstream answers kept.", labels: cached },
-      "gauge",
-    ),
-    cacheHits: counter("coredns_cache_hits_total", "Answers from the cache.", cached),
-    cacheMisses: counter("coredns_cache_misses_total", "Queries that the cache could not answer.", [
-      "server",
-      "zones",
-      "view",
-    ]),
-    cacheRequests: counter("coredns_cache_requests_total", "Queries to the cache.", [
-      "server",
-      "zones",
-      "view",
-    ]),
-    cacheEvictions: counter("coredns_cache_evictions_total", "Answers thrown out for lack of room.", cached),
-    rejects: counter("coredns_forward_max_concurrent_rejects_total", "Queries refused beyond the limit.", []),
-    allDown: counter("coredns_forward_healthcheck_broken_total", "Queries while all upstreams were out.", []),
-    upstream: histograms(
-      {
-        name: "coredns_proxy_request_duration_seconds",
-        help: "Exchanges with upstreams; without a response code: no response.",
-        labels: [...upstream, "rcode"],
-      },
-      timeBounds,
-    ),
-    probeFailures: counter(
-      "coredns_proxy_healthcheck_failures_total",
-      "Failed probes of upstreams.",
-      upstream,
-    ),
-    autopath: counter("coredns_autopath_success_total", "Search lists walked for a client.", ["server"]),
+    cacheHit(kind) {
+      requests.inc(cached);
+      hits.inc(withKind(kind));
+    },
+    cacheMiss() {
+      requests.inc(cached);
+      misses.inc(cached);
+    },
+    cacheSize: (kind, count) => entries.set(count, withKind(kind)),
+    cacheEviction: (kind) => evictions.inc(withKind(kind)),
+    rejected: () => rejects.inc(),
+    exchanged: (to, milliseconds, reply) =>
+      seconds.observe(milliseconds / 1000, {
+        ...upstream(to),
+        rcode: reply === undefined ? "" : rcodeName((reply[3] ?? 0) & 15),
+      }),
+    probeFailed: (to) => probes.inc(upstream(to)),
+    allDown: () => broken.inc(),
+    walked: () => walks.inc({ server }),
   };
 }

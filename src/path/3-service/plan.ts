@@ -3,14 +3,13 @@
  * labels up in the snapshot's own maps, so a change of the cluster costs nothing here.
  */
 import type { DnsReply } from "#serve/dns";
-import type { Snapshot } from "#model";
+import { publicName, type Snapshot } from "#model";
 import {
   absoluteName,
   addressOfReverseName,
   isInZone,
   labelsOf,
   rcodes,
-  wildcardOf,
   type ResourceRecord,
 } from "#wire/dns";
 import { find } from "./find.ts";
@@ -56,7 +55,7 @@ export function planZone(snapshot: Snapshot, serial: number, options: ZoneOption
     if (isInZone(name, origin)) return answerInZone(asked, name, type, depth);
     const reverseZone = reverseZones.find((zone) => isInZone(name, zone));
     if (reverseZone !== undefined) return answerReverse(asked, name, type, reverseZone);
-    return answerPublic(asked, name, type);
+    return answerPublic(asked, name, type, depth);
   };
 
   const answerInZone = (asked: string, name: string, type: string, depth: number): ZoneAnswer => {
@@ -66,7 +65,7 @@ export function planZone(snapshot: Snapshot, serial: number, options: ZoneOption
     const found = find(snapshot, labels, options);
     if (found.kind === "missing") return negative(rcodes.NXDOMAIN, origin, found.reason);
     if (found.kind === "alias" && (type === "A" || type === "AAAA")) {
-      return followAlias(asked, absoluteName(found.target), type, depth);
+      return followAlias({ asked, target: absoluteName(found.target), ttl: facts.ttl }, type, depth);
     }
     const { answers, additionals } =
       name === origin && type === "NS"
@@ -76,8 +75,8 @@ export function planZone(snapshot: Snapshot, serial: number, options: ZoneOption
     return positive(answers, additionals);
   };
 
-  const followAlias = (asked: string, target: string, type: string, depth: number): ZoneAnswer => {
-    const cname: ResourceRecord = { name: asked, ttl: facts.ttl, type: "CNAME", target };
+  const followAlias = ({ asked, target, ttl }: Alias, type: string, depth: number): ZoneAnswer => {
+    const cname: ResourceRecord = { name: asked, ttl, type: "CNAME", target };
     const next = depth < MAX_ALIASES ? answer(target, type, depth + 1) : negative(rcodes.NOERROR, origin);
     if (next === "forward") return { ...positive([cname]), completeWith: target };
     const { answers = [] } = next.reply;
@@ -98,16 +97,27 @@ export function planZone(snapshot: Snapshot, serial: number, options: ZoneOption
   };
 
   /** Hosts of Ingresses stay in the cluster: the public name leads to the load balancer, as it does outside. */
-  const answerPublic = (asked: string, name: string, type: string): ZoneAnswer | "forward" => {
-    const host = name.slice(0, -1);
-    const addresses = snapshot.publicNames?.get(host) ?? snapshot.publicNames?.get(wildcardOf(host));
-    if (addresses === undefined) return "forward";
-    const entries = addresses.map((address) => ({ address }));
-    const answers = type === "A" || type === "AAAA" ? addressRecords(asked, type, entries, facts.ttl) : [];
+  const answerPublic = (asked: string, name: string, type: string, depth: number): ZoneAnswer | "forward" => {
+    const entry = publicName(snapshot, name);
+    if (entry === undefined) return "forward";
+    const ttl = entry.ttl ?? facts.ttl;
+    const wantsAddress = type === "A" || type === "AAAA";
+    if (entry.alias !== undefined && wantsAddress) {
+      return followAlias({ asked, target: absoluteName(entry.alias), ttl }, type, depth);
+    }
+    const entries = entry.addresses.map((address) => ({ address }));
+    const answers = wantsAddress ? addressRecords(asked, type, entries, ttl) : [];
     return answers.length > 0 ? positive(answers) : negative(rcodes.NOERROR, name);
   };
 
   return { answer: (name, type) => answer(name, type, 0) };
+}
+
+/** `asked` is another name for `target`. */
+interface Alias {
+  readonly asked: string;
+  readonly target: string;
+  readonly ttl: number;
 }
 
 function positive(

@@ -7,7 +7,7 @@ import { decodeMessage, formatRecord, type ResourceRecord } from "#wire/dns";
 import { nameServer } from "../../serve/dns-testing.ts";
 import { startDns } from "./apply.ts";
 import type { Forward } from "./forward.ts";
-import { createMetrics } from "./metrics.ts";
+import { createDnsMetrics } from "./metrics.ts";
 import { start, upstream, type Running } from "./testing-server.ts";
 import { cluster, endpoint, port, service, without } from "./testing.ts";
 import { createUpstreams } from "./upstreams.ts";
@@ -33,7 +33,7 @@ test("a host that becomes an Ingress's is no longer answered from the upstream's
   const forward = upstream({ "new.example.": ["192.0.2.1"] });
   const { ask, set } = await start(t, { forward });
   assert.deepEqual(records(await ask("new.example.")), ["new.example. 60 IN A 192.0.2.1"]);
-  set({ ...cluster, publicNames: new Map([["new.example", ["203.0.113.128"]]]) });
+  set({ ...cluster, publicNames: new Map([["new.example", { addresses: ["203.0.113.128"] }]]) });
   assert.deepEqual(records(await ask("new.example.")), ["new.example. 5 IN A 203.0.113.128"]);
 });
 
@@ -92,7 +92,7 @@ const autopath = { hostSearch: [] };
 
 test("with autopath the first query of a search list is answered with what a later one would find", async (t) => {
   const forward = upstream({ "www.example.com.": ["192.0.2.1"] });
-  const metrics = createMetrics("dns://:53", "cluster.local");
+  const metrics = createDnsMetrics("dns://:53", "cluster.local");
   const { ask } = await start(t, { forward, autopath, metrics }, undefined, knowing);
   const result = await ask("www.example.com");
   assert.deepEqual(
@@ -107,7 +107,7 @@ test("with autopath the first query of a search list is answered with what a lat
     "kube-dns.kube-system.default.svc.cluster.local. 5 IN CNAME kube-dns.kube-system.svc.cluster.local.",
     "kube-dns.kube-system.svc.cluster.local. 5 IN A 10.96.0.10",
   ]);
-  assert.match(metrics.render(), /coredns_autopath_success_total{server="dns:\/\/:53"} 2/);
+  assert.match(metrics.text(), /coredns_autopath_success_total{server="dns:\/\/:53"} 2/);
 });
 
 test("with autopath a name that is nowhere is denied as before, and the client finds out by itself", async (t) => {

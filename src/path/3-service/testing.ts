@@ -91,9 +91,12 @@ export const cluster: Snapshot = {
   services: new Map(services.map((one) => [`${one.namespace}/${one.name}`, one])),
   routes: { hosts: new Map(), certificates: [] },
   publicNames: new Map([
-    ["api.hadywafa.com", ["203.0.113.128"]],
-    ["*.shop.example", ["203.0.113.128", "203.0.113.129"]],
-    ["pending.example", []],
+    ["api.hadywafa.com", { addresses: ["203.0.113.128"] }],
+    ["*.shop.example", { addresses: ["203.0.113.128", "203.0.113.129"] }],
+    ["pending.example", { addresses: [] }],
+    ["dual.example", { addresses: ["203.0.113.128", "2001:db8::80"], ttl: 60 }],
+    ["alias.example", { addresses: [], alias: "api.hadywafa.com", ttl: 30 }],
+    ["outside.example", { addresses: [], alias: "lb.cloud.example" }],
   ]),
   findings: [],
 };

@@ -1,7 +1,7 @@
 /** Several upstream resolvers as one: which is asked, which is left out until it answers again (CoreDNS' forward). */
 import { InroadError, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
-import { queryFor, type DnsCarrier, type DnsEndpoint } from "#serve/dns";
+import { formatDnsEndpoint, queryFor, type DnsCarrier, type DnsEndpoint } from "#serve/dns";
 import { isTruncated } from "#wire/dns";
 import type { Forward } from "./forward.ts";
 
@@ -47,7 +47,8 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
   let closed = false;
 
   const revive = (state: State): void => {
-    if (isDown(state)) log.info("upstream resolver answers again", { server: nameOf(state.server) });
+    if (isDown(state))
+      log.info("upstream resolver answers again", { server: formatDnsEndpoint(state.server) });
     state.fails = 0;
     state.probing = false;
     clearTimeout(state.timer);
@@ -60,7 +61,10 @@ export function createUpstreams(options: UpstreamOptions): Upstreams {
       state.fails += 1;
       options.onProbeFailure?.(state.server);
       if (state.fails === maxFails)
-        log.warn("upstream resolver is out", { server: nameOf(state.server), error: messageOf(error) });
+        log.warn("upstream resolver is out", {
+          server: formatDnsEndpoint(state.server),
+          error: messageOf(error),
+        });
       if (!closed && state.probing) state.timer = setTimeout(() => void probe(state), probeMs).unref();
     }
   };
@@ -124,10 +128,6 @@ function ordering(policy: NonNullable<UpstreamOptions["policy"]>): (states: read
     const first = policy === "random" ? Math.floor(Math.random() * states.length) : turn++ % states.length;
     return [...states.slice(first), ...states.slice(0, first)];
   };
-}
-
-function nameOf({ address, port }: DnsEndpoint): string {
-  return `${address.includes(":") ? `[${address}]` : address}:${port}`;
 }
 
 function noUpstream(): InroadError {
