@@ -25,6 +25,23 @@ const PATIENCE_MS = 30_000;
 
 /** Connects, and waits until everything that it needs to know is here. */
 export async function startComponent(name: string, options: ComponentOptions): Promise<Component> {
+  const { kubeconfig, kinds } = options;
+  const component = await connectComponent(name, options);
+  const answer = await Promise.race([
+    component.source.synced.then(() => "synced"),
+    component.stopped.then(() => "stopped"),
+    late(),
+  ]);
+  if (answer === "synced") return component;
+  component.close();
+  throw new InroadError("NoAnswer", `nothing from the API server of ${kubeconfig} (${answer})`, {
+    where: kubeconfig,
+    mend: `see the lines above; it must be allowed to list and watch ${kinds.join(", ")}`,
+  });
+}
+
+/** Connects, and does not wait. */
+export async function connectComponent(name: string, options: ComponentOptions): Promise<Component> {
   const { kubeconfig, context, domain, kinds } = options;
   const log = createLog(name, (line) => console.error(line));
   const transport = await transportFromKubeconfig(kubeconfig, context);
@@ -36,17 +53,7 @@ export async function startComponent(name: string, options: ComponentOptions): P
     source.close();
     transport.close();
   };
-  const answer = await Promise.race([
-    source.synced.then(() => "synced"),
-    stopped.then(() => "stopped"),
-    late(),
-  ]);
-  if (answer === "synced") return { source, log, stopped, close };
-  close();
-  throw new InroadError("NoAnswer", `nothing from the API server of ${kubeconfig} (${answer})`, {
-    where: kubeconfig,
-    mend: `see the lines above; it must be allowed to list and watch ${kinds.join(", ")}`,
-  });
+  return { source, log, stopped, close };
 }
 
 function late(): Promise<string> {

@@ -8,6 +8,7 @@ import { downCommand } from "./down.ts";
 import { statusCommand } from "./status.ts";
 import { kubeconfigCommand } from "./kubeconfig.ts";
 import { curlCommand, execCommand } from "./exec.ts";
+import { dnsCommand } from "./dns.ts";
 import { doctorCommand } from "./doctor.ts";
 import { proxyCommand } from "./proxy.ts";
 import { traceCommand } from "./trace.ts";
@@ -36,6 +37,7 @@ for (const command of [
   traceCommand(),
   kubeconfigCommand(),
   doctorCommand(),
+  dnsCommand(),
   proxyCommand(),
   ...unbuiltCommands(),
 ]) {

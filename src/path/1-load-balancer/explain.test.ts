@@ -78,13 +78,37 @@ for (const [name, type, expected] of [
   ["example.com.", "A", ["NXDOMAIN", "SOA"]],
 ] as const) {
   test(`the public DNS answers ${name} ${type} with ${expected[0]}`, () => {
-    const reply = publicAnswer(snapshotOf([], {}), name, type, 1);
+    const reply = publicAnswer(snapshotOf([], {}), name, type, { serial: 1 });
     const records = [
       ...(reply.answers ?? []).map(formatRecord),
       ...(reply.authorities ?? []).map((one) => one.type),
     ];
     assert.deepEqual([rcodeName(reply.rcode), ...records], expected);
     assert.equal(reply.authoritative, true);
+  });
+}
+
+for (const [fact, name, type, expected] of [
+  ["its own names are answered", "api.hadywafa.com.", "A", "NOERROR 203.0.113.128"],
+  [
+    "names that nobody owns are denied with the zone's SOA",
+    "x.Hadywafa.com.",
+    "A",
+    "NXDOMAIN SOA hadywafa.com.",
+  ],
+  ["the zone exists", "hadywafa.com.", "A", "NOERROR SOA hadywafa.com."],
+  ["and has a SOA record", "hadywafa.com.", "SOA", "NOERROR SOA hadywafa.com."],
+  ["the most specific zone counts", "x.sub.hadywafa.com.", "A", "NXDOMAIN SOA sub.hadywafa.com."],
+  ["a name that leads to others exists", "shop.example.", "A", "NOERROR SOA example."],
+  ["names of others are refused", "api.hadywafa.net.", "A", "REFUSED"],
+  ["nothing is given away", "hadywafa.com.", "AXFR", "REFUSED"],
+] as const) {
+  test(`the public DNS of some zones: ${fact}`, () => {
+    const zones = ["hadywafa.com.", "sub.hadywafa.com.", "example."];
+    const reply = publicAnswer(snapshotOf([], {}), name, type, { zones, serial: 1 });
+    const records = [...(reply.answers ?? []), ...(reply.authorities ?? [])];
+    const texts = records.map((one) => ("address" in one ? one.address : `${one.type} ${one.name}`));
+    assert.equal([rcodeName(reply.rcode), ...texts].join(" "), expected);
   });
 }
 

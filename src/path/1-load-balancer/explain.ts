@@ -28,7 +28,7 @@ function explainName(snapshot: Snapshot, flow: Flow): Explanation {
     to: name,
     evaluated: [{ what: name, matched: (addresses ?? []).length > 0, why: nameVerdict(addresses) }],
     rewrites: (addresses ?? []).map((found) => `destination ${name} -> ${found}`),
-    predicted: (publicAnswer(snapshot, absolute, "A", 0).answers ?? []).map(formatRecord),
+    predicted: (publicAnswer(snapshot, absolute, "A", { serial: 0 }).answers ?? []).map(formatRecord),
   };
   const target = aliases.at(-1)?.target;
   if (addresses === undefined && target !== undefined) {

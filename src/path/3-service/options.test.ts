@@ -93,6 +93,10 @@ test("a Service without a ready endpoint can be made to vanish; headless ones an
   assert.equal(ask(`outside.default.${svc}`, "CNAME", options).length, 1);
 });
 
+test("hosts of Ingresses can be left to the upstream", () => {
+  assert.deepEqual(ask("api.hadywafa.com.", "A", { publicNames: "forward" }), ["forward"]);
+});
+
 test("only the chosen namespaces have names, forward and reverse", () => {
   const options = { namespaces: ["default"] };
   assert.equal(ask(`api-service.default.${svc}`, "A", options).length, 1);

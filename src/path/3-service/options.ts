@@ -13,6 +13,11 @@ export interface ZoneOptions {
   readonly ignoreEmptyService?: boolean;
   /** The only namespaces whose names are served. */
   readonly namespaces?: readonly string[];
+  /**
+   * What to do with the hosts of Ingresses: answer them with the load balancer's addresses (if not given), so that a pod that
+   * calls the cluster's own URL reaches this cluster and no other; or forward them like any name, as CoreDNS does.
+   */
+  readonly publicNames?: "answer" | "forward";
   /** Headless Services have names by topology zone: `ZONE.pin._zone.SERVICE...` and `ZONE.prefer._zone.SERVICE...`. */
   readonly zonal?: boolean;
 }

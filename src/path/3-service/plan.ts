@@ -98,7 +98,7 @@ export function planZone(snapshot: Snapshot, serial: number, options: ZoneOption
 
   /** Hosts of Ingresses stay in the cluster: the public name leads to the load balancer, as it does outside. */
   const answerPublic = (asked: string, name: string, type: string, depth: number): ZoneAnswer | "forward" => {
-    const entry = publicName(snapshot, name);
+    const entry = options.publicNames === "forward" ? undefined : publicName(snapshot, name);
     if (entry === undefined) return "forward";
     const ttl = entry.ttl ?? facts.ttl;
     const wantsAddress = type === "A" || type === "AAAA";
