@@ -32,6 +32,7 @@ export interface UpOptions {
   readonly filename: readonly string[];
   readonly kustomize?: string;
   readonly nodes: number;
+  readonly zones: readonly string[];
   readonly proxyMode: "nftables" | "iptables";
   readonly overlay: "vxlan";
   readonly publish: readonly string[];

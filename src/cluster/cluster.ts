@@ -182,9 +182,11 @@ interface NodeParts {
 /** Runs the pods of a node. */
 function startAgent({ node, ns, sandboxes, annotations }: NodeNetwork, parts: NodeParts): NodeAgent {
   const { config, log, ...rest } = parts;
+  const zone = config.nodes.find(({ name }) => name === node.name)?.zone;
+  const labels = zone === undefined ? {} : { "topology.kubernetes.io/zone": zone };
   return startNodeAgent({
     ...rest,
-    node: { ...node, annotations },
+    node: { ...node, labels, annotations },
     ns,
     sandboxes,
     commands: config.commands,

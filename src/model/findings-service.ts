@@ -101,12 +101,6 @@ const unimplementedFields: readonly {
     affectsRouting: true,
   },
   {
-    field: "spec.trafficDistribution",
-    isSet: (spec) => "trafficDistribution" in spec && spec.trafficDistribution !== undefined,
-    what: "trafficDistribution is not implemented: near and far endpoints are chosen alike",
-    affectsRouting: true,
-  },
-  {
     field: "spec.loadBalancerSourceRanges",
     isSet: (spec) => (spec.loadBalancerSourceRanges ?? []).length > 0,
     what: "loadBalancerSourceRanges is not implemented: every client is let in",
@@ -149,8 +143,6 @@ function fieldNotes(object: KubeObject): Note[] {
 
 /** Annotations by which other products change where a Service's traffic goes: prefix (or whole key) and product. */
 const routingAnnotations: readonly (readonly [prefix: string, product: string])[] = [
-  ["service.kubernetes.io/topology-mode", "topology aware routing"],
-  ["service.kubernetes.io/topology-aware-hints", "topology aware routing"],
   ["service.beta.kubernetes.io/", "a cloud's load balancer"],
   ["service.cilium.io/", "Cilium"],
   ["kube-router.io/service.", "kube-router"],

@@ -62,7 +62,7 @@ test("a targetPort name that no selected pod has is reported", () => {
 const fields: readonly (readonly [more: Record<string, unknown>, expected: readonly string[]])[] = [
   [{ sessionAffinity: "ClientIP" }, ["NotImplemented affects routing"]],
   [{ sessionAffinity: "None" }, []],
-  [{ trafficDistribution: "PreferSameZone" }, ["NotImplemented affects routing"]],
+  [{ trafficDistribution: "PreferSameZone" }, []],
   [{ loadBalancerSourceRanges: ["10.0.0.0/8"] }, ["NotImplemented affects routing"]],
   [{ externalIPs: ["192.0.2.1"] }, ["NotImplemented"]],
   [{ ports: [{ protocol: "SCTP", port: 80, targetPort: 80 }] }, ["NotImplemented"]],
@@ -76,7 +76,11 @@ test("fields of a Service that are not implemented are reported", () => {
 });
 
 test("annotations of a Service by which other products route are reported", () => {
-  const annotations = { "service.kubernetes.io/topology-mode": "Auto", "example.com/owner": "me" };
+  const annotations = {
+    "service.cilium.io/affinity": "local",
+    "service.kubernetes.io/topology-mode": "Auto",
+    "example.com/owner": "me",
+  };
   assert.deepEqual(codes(aboutService({ clusterIP: "10.96.1.1" }, { app: "api" }, annotations)), [
     "UnknownAnnotation affects routing",
   ]);
