@@ -18,6 +18,16 @@ test("a kind that controllers act on has no such warning", () => {
   assert.deepEqual(objectWarnings(kind, {}), []);
 });
 
+test("a headless Service is told what it does not have", () => {
+  const kind = kindOf("v1", "Service");
+  assert.ok(kind);
+  const spec = { clusterIP: "None", externalIPs: ["192.0.2.1"], sessionAffinity: "ClientIP" };
+  assert.deepEqual(objectWarnings(kind, { spec }), [
+    'spec.externalIPs is ignored when `clusterIP` is "None"',
+    "spec.SessionAffinity is ignored for headless services",
+  ]);
+});
+
 test("warnings share one header, each once, without control characters", () => {
   assert.deepEqual(warningHeaders(["a\nb", "c", "c"]), { warning: '299 - "a b", 299 - "c"' });
   assert.deepEqual(warningHeaders([]), {});

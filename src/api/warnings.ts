@@ -9,8 +9,9 @@ type Check = (object: KubeObject, old: KubeObject | undefined) => readonly strin
 const CHECKS: Readonly<Record<string, Check>> = {
   "core.v1.Service": (service) => {
     const spec = recordAt(service, "spec");
-    const ignored = spec["externalName"] !== undefined && spec["type"] !== "ExternalName";
-    return ignored ? ['spec.externalName is ignored when spec.type is not "ExternalName"'] : [];
+    const named = spec["externalName"] !== undefined && spec["type"] !== "ExternalName";
+    const ignored = named ? ['spec.externalName is ignored when spec.type is not "ExternalName"'] : [];
+    return spec["clusterIP"] === "None" ? [...ignored, ...ignoredWhenHeadless(spec)] : ignored;
   },
   "core.v1.Secret": (secret) => {
     if (secret["type"] !== "kubernetes.io/tls") return [];
@@ -30,6 +31,17 @@ const CHECKS: Readonly<Record<string, Check>> = {
       : [];
   },
 };
+
+function ignoredWhenHeadless(spec: Record<string, unknown>): string[] {
+  const because = 'is ignored when `clusterIP` is "None"';
+  return [
+    ...(textAt(spec, "loadBalancerIP") === "" ? [] : [`spec.loadBalancerIP ${because}`]),
+    ...(listAt(spec, "externalIPs").length === 0 ? [] : [`spec.externalIPs ${because}`]),
+    ...(spec["sessionAffinity"] === "ClientIP"
+      ? ["spec.SessionAffinity is ignored for headless services"]
+      : []),
+  ];
+}
 
 function repeatedPorts(pod: KubeObject): string[] {
   const seen = new Map<string, string>();
