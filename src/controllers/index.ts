@@ -11,6 +11,7 @@ import {
 } from "#client";
 import type { Context } from "./context.ts";
 import { startDeployments } from "./deployment.ts";
+import { startDisruption } from "./disruption.ts";
 import { startEndpointsMirror } from "./endpoints-mirror.ts";
 import { startEndpointSlices } from "./endpointslice.ts";
 import { startFindingEvents } from "./finding-events.ts";
@@ -71,6 +72,7 @@ export function startControllers(options: ControllersOptions): Controllers {
     startNodeLifecycle(context, grace),
     startPodCollector(context, grace),
     startTaintEviction(context),
+    startDisruption(context),
   ];
   return {
     synced: source.synced,

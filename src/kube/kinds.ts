@@ -61,6 +61,7 @@ export const kinds: readonly KindInfo[] = [
   define("networking.k8s.io", "IPAddress", "ipaddresses", { short: ["ip"], cluster: true }),
   define("networking.k8s.io", "NetworkPolicy", "networkpolicies", { short: ["netpol"] }),
   define("networking.k8s.io", "ServiceCIDR", "servicecidrs", { sub: ["status"], cluster: true }),
+  define("policy", "PodDisruptionBudget", "poddisruptionbudgets", { short: ["pdb"], sub: ["status"] }),
 ];
 
 /** Kinds of the registry that would make pods in a real cluster and make none here. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { objectAt, type JsonObject } from "../json.ts";
+import type { JsonObject } from "../json.ts";
 import { createFindings, kindNamed, stored, updateFindings } from "../testing.ts";
 import { validate } from "./index.ts";
 
