@@ -3,21 +3,6 @@ import { test } from "node:test";
 import { kindOf } from "#kube";
 import { objectWarnings, warningHeaders } from "./warnings.ts";
 
-for (const name of ["DaemonSet", "StatefulSet"]) {
-  test(`a new ${name} is said to get no pods; a changed one is not said again`, () => {
-    const kind = kindOf("apps/v1", name);
-    assert.ok(kind);
-    assert.deepEqual(objectWarnings(kind, {}), [`${name} is accepted, not simulated: it gets no pods`]);
-    assert.deepEqual(objectWarnings(kind, {}, {}), []);
-  });
-}
-
-test("a kind that controllers act on has no such warning", () => {
-  const kind = kindOf("apps/v1", "Deployment");
-  assert.ok(kind);
-  assert.deepEqual(objectWarnings(kind, {}), []);
-});
-
 test("a headless Service is told what it does not have", () => {
   const kind = kindOf("v1", "Service");
   assert.ok(kind);

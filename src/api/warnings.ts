@@ -1,4 +1,3 @@
-import { notSimulated } from "#kube";
 import type { KindInfo, KubeObject } from "#kube";
 import { listAt, numberAt, recordAt, textAt } from "./fields.ts";
 
@@ -58,8 +57,7 @@ function repeatedPorts(pod: KubeObject): string[] {
 
 /** Warnings about one object that is being written. */
 export function objectWarnings(kind: KindInfo, object: KubeObject, old?: KubeObject): readonly string[] {
-  const unmoved = old === undefined ? notSimulated(kind) : undefined;
-  return [...(unmoved === undefined ? [] : [unmoved]), ...(CHECKS[kind.schema]?.(object, old) ?? [])];
+  return CHECKS[kind.schema]?.(object, old) ?? [];
 }
 
 /** Warnings that every request for a kind gets. */

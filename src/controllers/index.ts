@@ -10,6 +10,7 @@ import {
   systemClock,
 } from "#client";
 import type { Context } from "./context.ts";
+import { startDaemonSets } from "./daemon-set.ts";
 import { startDeployments } from "./deployment.ts";
 import { startDisruption } from "./disruption.ts";
 import { startEndpointsMirror } from "./endpoints-mirror.ts";
@@ -21,6 +22,7 @@ import { startPodCollector } from "./pod-collector.ts";
 import { startReplicaSets } from "./replicaset.ts";
 import { startScheduler } from "./scheduler.ts";
 import { startServiceAddresses } from "./service-address.ts";
+import { startStatefulSets } from "./stateful-set.ts";
 import { startTaintEviction } from "./taint-eviction.ts";
 
 export interface ControllersOptions {
@@ -64,6 +66,8 @@ export function startControllers(options: ControllersOptions): Controllers {
   const loops: readonly Controller[] = [
     startDeployments(context),
     startReplicaSets(context),
+    startStatefulSets(context),
+    startDaemonSets(context),
     startScheduler(context),
     startEndpointSlices(context),
     startEndpointsMirror(context),

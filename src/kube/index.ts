@@ -1,14 +1,6 @@
 /** Kubernetes objects, pure: what everybody needs of them. Kinds, selectors and the shape of an object. */
 export { componentOf } from "./component.ts";
-export {
-  kindByPlural,
-  kindOf,
-  kinds,
-  notSimulated,
-  qualifiedName,
-  type KindInfo,
-  type Subresource,
-} from "./kinds.ts";
+export { kindByPlural, kindOf, kinds, qualifiedName, type KindInfo, type Subresource } from "./kinds.ts";
 export { withLastApplied } from "./last-applied.ts";
 export { parseQuantity } from "./quantity.ts";
 export { matchesFields, parseFieldSelector, type FieldSelector } from "./selectors/field.ts";
