@@ -3,6 +3,14 @@ import { test } from "node:test";
 import { kindOf } from "#kube";
 import { objectWarnings, warningHeaders } from "./warnings.ts";
 
+test("a new claim is said to get no storage; a changed one is not said again", () => {
+  const kind = kindOf("v1", "PersistentVolumeClaim");
+  assert.ok(kind);
+  const told = ["PersistentVolumeClaim is accepted, not simulated: nothing is bound to it"];
+  assert.deepEqual(objectWarnings(kind, {}), told);
+  assert.deepEqual(objectWarnings(kind, {}, {}), []);
+});
+
 test("a headless Service is told what it does not have", () => {
   const kind = kindOf("v1", "Service");
   assert.ok(kind);

@@ -19,6 +19,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
     return found ? [] : ["tls: failed to find any PEM data in certificate input"];
   },
   "core.v1.Pod": (pod, old) => (old === undefined ? repeatedPorts(pod) : []),
+  "core.v1.PersistentVolumeClaim": (_claim, old) =>
+    old === undefined ? ["PersistentVolumeClaim is accepted, not simulated: nothing is bound to it"] : [],
   "discovery.v1.EndpointSlice": (slice) =>
     slice["addressType"] === "FQDN" ? ["spec.addressType: FQDN endpoints are deprecated"] : [],
   "networking.v1.Ingress": (ingress, old) => {

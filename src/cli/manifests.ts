@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { InroadError, codeOf } from "#lib/errors";
 import { kindOf, type KubeObject } from "#kube";
 import { parseManifests, type Manifest } from "#kube/manifests";
-import { applyDefaults, unknownFields, validate } from "#kube/server";
+import { applyDefaults, prepareForCreate, unknownFields, validate } from "#kube/server";
 
 export interface Loaded {
   readonly objects: readonly KubeObject[];
@@ -65,7 +65,7 @@ function errorsOf(manifest: Manifest): string[] {
   }
   const kind = kindOf(object.apiVersion, object.kind);
   if (kind === undefined) return [];
-  return validate(kind, applyDefaults(kind, withNamespace(object))).map(
+  return validate(kind, prepareForCreate(kind, applyDefaults(kind, withNamespace(object)))).map(
     (error) =>
       `${at(error.field)}: ${kind.kind} ${object.metadata?.name ?? ""}: ${error.field}: ${error.message}`,
   );
