@@ -34,6 +34,24 @@ export function canonicalCidr(text: string): string | undefined {
   return `${canonicalAddress(network.toString())}/${bits}`;
 }
 
+/** Whether an address lies in a network, `fd00::1` in `fd00::/8`; never in one of the other family. */
+export function isInside(address: string, cidr: string): boolean {
+  if (familyOf(address) !== familyOf(cidr)) return false;
+  const [network, bits] = ipaddr.parseCIDR(cidr);
+  return ipaddr.parse(address).match(network, bits);
+}
+
+/** These networks without those that lie in another one of them, and without duplicates. */
+export function withoutContained(cidrs: readonly string[]): readonly string[] {
+  const bitsOf = (cidr: string): number => Number(cidr.split("/")[1]);
+  const kept: string[] = [];
+  for (const cidr of cidrs.toSorted((a, b) => bitsOf(a) - bitsOf(b))) {
+    const [address = ""] = cidr.split("/");
+    if (!kept.some((wider) => isInside(address, wider))) kept.push(cidr);
+  }
+  return kept;
+}
+
 /** A text by which addresses sort: IPv4 before IPv6, then by number. */
 export function addressOrder(address: string): string {
   const bytes = ipaddr.parse(address).toByteArray();

@@ -1,5 +1,5 @@
 /** What the Service rules of a node do to a packet, and why: pure, from the same plan that the rules are made of. */
-import { familyOf } from "#lib/ip";
+import { familyOf, isInside } from "#lib/ip";
 import { chooseEndpoints, findingsAbout } from "#model";
 import type {
   Alternative,
@@ -8,6 +8,7 @@ import type {
   EndpointQuery,
   Explanation,
   Flow,
+  IpFamily,
   Outcome,
   Place,
   ServiceModel,
@@ -16,20 +17,19 @@ import type {
   Step,
 } from "#model";
 import { addressKey, planProxy, servicePortKey } from "./plan.ts";
-import type { EndpointList, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
+import type { EndpointList, PlanOptions, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
 import { predictedIn } from "./predicted.ts";
+import { notLetIn, refusal } from "./refusal.ts";
 import { backendKey } from "./rotation.ts";
 import type { Rotation } from "./rotation.ts";
 
 type ProxyPlace = Extract<Place, { at: "proxy" }>;
 
-export interface ExplainOptions {
+export interface ExplainOptions extends PlanOptions {
   /** Which rules the node has; `nftables` if not said. */
   readonly mode?: "nftables" | "iptables";
   /** The lists in force on this node (`Proxy.rotation`): tells whose turn is next. */
   readonly rotation?: ReadonlyMap<string, Rotation>;
-  /** Endpoints that do not answer connections of this node (`Proxy.silent`). */
-  readonly silent?: ReadonlySet<string>;
 }
 
 /**
@@ -48,7 +48,7 @@ export function explain(
     const reason = "the address of the destination is not known";
     return { steps: [], outcome: { kind: "unknown", reason }, assumptions: [] };
   }
-  const plan = planProxy(snapshot, place.node, options.rotation, { silent: options.silent });
+  const plan = planProxy(snapshot, place.node, options.rotation, options);
   const at = plan.addresses.get(addressKey({ address, protocol: flow.protocol, port }));
   const found = at === undefined ? undefined : findPort(snapshot, at);
   const context = { snapshot, place, flow, options, plan, address };
@@ -104,23 +104,29 @@ function explainOther(context: Context): Explanation {
   const { snapshot, place, flow, options, plan, address } = context;
   const here = [...plan.addresses.values()].filter((at) => at.address === address);
   const isClusterIP = here.some((at) => at.kind === "ClusterIP");
-  const rejected = isClusterIP && options.mode !== "iptables";
+  const refused = options.mode === "iptables" ? undefined : refusedBy(plan, address, isClusterIP);
   const reason = isClusterIP
     ? `no Service port ${flow.destination.port}/${flow.protocol} at ${address}`
-    : `${address}:${flow.destination.port} is no address of a Service`;
+    : refused === undefined
+      ? `${address}:${flow.destination.port} is no address of a Service`
+      : `no Service has ${address}, which is in the Services' network`;
   const step = stepOf(context, {
-    action: rejected ? "reject" : "pass",
+    action: refused?.action ?? "pass",
     to: endOf(flow),
     evaluated: here.map((at) => ({
       what: `${addressKey(at)} (${at.servicePort})`,
       matched: false,
       why: at.protocol === flow.protocol ? "another port" : "another protocol",
     })),
-    predicted: rejected ? ["unserved: ip daddr @cluster-ips goto reject-it"] : [],
+    predicted: refused === undefined ? [] : [refused.rule],
   });
-  if (!rejected) {
+  if (refused === undefined) {
     const next = { name: address, place: { at: "node" as const, node: place.node }, flow };
     return { steps: [step], outcome: { kind: "next", alternatives: [next] }, assumptions: [] };
+  }
+  if (refused.action === "drop") {
+    const mend = "see which address the Service has: kubectl get services --all-namespaces";
+    return { steps: [step], outcome: { kind: "dropped", reason, mend }, assumptions: [] };
   }
   const ports = [...new Set(here.map((at) => `${at.port}/${at.protocol}`))].join(", ");
   const service = snapshot.services.get((here[0]?.servicePort ?? "").split(":")[0] ?? "");
@@ -129,9 +135,23 @@ function explainOther(context: Context): Explanation {
   return { steps: [step], outcome, assumptions: [] };
 }
 
+/** nftables mode answers for the Services' own networks. */
+function refusedBy(
+  plan: ProxyPlan,
+  address: string,
+  isClusterIP: boolean,
+): { readonly action: "reject" | "drop"; readonly rule: string } | undefined {
+  const ip = familyOf(address) === "IPv4" ? "ip" : "ip6";
+  if (isClusterIP) return { action: "reject", rule: `unserved: ${ip} daddr @cluster-ips goto reject-it` };
+  return plan.serviceNetworks.some((network) => isInside(address, network))
+    ? { action: "drop", rule: `unserved: ${ip} daddr @service-networks drop` }
+    : undefined;
+}
+
 function explainService(context: ServiceContext): Explanation {
   const { snapshot, place, flow, plan, at, service, port, options } = context;
-  const target = targetFor(at, place);
+  const outcast = notLetIn(at, flow);
+  const target = outcast === undefined ? targetFor(at, place) : { kind: "drop" as const };
   const inside = at.inside !== undefined && place.from !== "outside";
   const traffic = at.kind === "ClusterIP" ? "internal" : inside ? "short-circuit" : "external";
   const choice = chooseEndpoints(port, service, {
@@ -163,12 +183,23 @@ function explainService(context: ServiceContext): Explanation {
       ...(next === undefined ? {} : { next }),
       reason: reasonOf(context, traffic, alternatives.length, next),
     },
-    evaluated: [{ what: addressKey(at), matched: true, why: `${at.kind} of ${at.servicePort}` }],
+    evaluated: [
+      { what: addressKey(at), matched: true, why: `${at.kind} of ${at.servicePort}` },
+      ...(at.sourceRanges === undefined
+        ? []
+        : [
+            {
+              what: "loadBalancerSourceRanges",
+              matched: outcast === undefined,
+              why: at.sourceRanges.join(", "),
+            },
+          ]),
+    ],
     rewrites: rewritesOf(context, alternatives),
     predicted: predictedIn(options.mode ?? "nftables", plan, at, target),
   });
   const outcome: Outcome =
-    target.kind === "list" ? { kind: "next", alternatives } : refusal(context, target.kind);
+    outcast ?? (target.kind === "list" ? { kind: "next", alternatives } : refusal(context, target.kind));
   const about = { kind: "Service", namespace: service.namespace, name: service.name };
   return { steps: [step], outcome, assumptions: findingsAbout(snapshot, about) };
 }
@@ -184,13 +215,17 @@ function alternativeOf(context: ServiceContext, backend: Pick<Endpoint, "address
   const { place, flow, port, snapshot } = context;
   const endpoint = port.endpoints.find((e) => backendKey(e) === backendKey(backend));
   const source = masquerades(context, backend.address)
-    ? { address: snapshot.nodes.get(place.node)?.address ?? flow.source.address }
+    ? { address: addressOn(snapshot, place.node, familyOf(backend.address)) ?? flow.source.address }
     : flow.source;
   return {
     name: endpoint === undefined ? backendKey(backend) : nameOf(endpoint),
     place: { at: "node", node: place.node },
     flow: { ...flow, source, destination: { ...flow.destination, ...backend } },
   };
+}
+
+function addressOn(snapshot: Snapshot, node: string, family: IpFamily): string | undefined {
+  return snapshot.nodes.get(node)?.addresses.find((address) => familyOf(address) === family);
 }
 
 function masquerades({ at, place, flow }: ServiceContext, endpoint: string): boolean {
@@ -235,36 +270,6 @@ function reasonOf(
         ? "; whose turn it is only the kernel of the node knows"
         : `; next in turn is ${next}`;
   return `${count} usable endpoint${count === 1 ? "" : "s"} of ${at.servicePort} on ${place.node}, ${policy}${turn}`;
-}
-
-function refusal(context: ServiceContext, kind: "reject" | "drop"): Outcome {
-  const { snapshot, service, port, place, at } = context;
-  const name = `Service ${service.namespace}/${service.name}`;
-  const { endpoints } = port;
-  if (kind === "drop") {
-    const policy = at.kind === "ClusterIP" ? "internalTrafficPolicy" : "externalTrafficPolicy";
-    const nodes = [...new Set(endpoints.filter((e) => e.ready).map((e) => e.node ?? "unknown node"))].join(
-      ", ",
-    );
-    return {
-      kind: "dropped",
-      reason: `${name} has ${policy} Local and no ready endpoint on ${place.node} (it has on: ${nodes})`,
-      mend: `send to a node that has one, run a pod on ${place.node}, or set ${policy}: Cluster`,
-    };
-  }
-  const why =
-    endpoints.length === 0 ? "it has no endpoints" : `${endpoints.length} endpoint(s), none of them ready`;
-  const finding = findingsAbout(snapshot, {
-    kind: "Service",
-    namespace: service.namespace,
-    name: service.name,
-  });
-  const look = `kubectl -n ${service.namespace} get endpointslices -l kubernetes.io/service-name=${service.name}`;
-  return {
-    kind: "rejected",
-    reason: `${name} has no ready endpoints: ${finding.find((f) => f.mend !== undefined && endpoints.length === 0)?.message ?? why}`,
-    mend: finding.find((f) => f.mend !== undefined)?.mend ?? `see why its pods are not ready: ${look}`,
-  };
 }
 
 function stepOf({ place, flow, options }: Context, rest: Pick<Step, "action" | "to"> & Partial<Step>): Step {

@@ -1,6 +1,8 @@
 /** Hop 4: the Service rules of a node. ClusterIP, NodePort or load-balancer address and port -> pod address and port. */
+import { networkInterfaces } from "node:os";
 import {
   conntrack,
+  inNetNs,
   iptablesRestore,
   nft,
   run,
@@ -11,6 +13,7 @@ import {
 } from "#kernel";
 import type { ConntrackEntry, NetNs } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
+import { canonicalAddress, isInside } from "#lib/ip";
 import type { Log } from "#lib/log";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
@@ -22,7 +25,8 @@ import { startHealthServers } from "./healthcheck.ts";
 import { iptablesBackend } from "./iptables/backend.ts";
 import { createProxyMetrics } from "./metrics.ts";
 import { nftablesBackend } from "./nftables/backend.ts";
-import type { Rotation } from "./rotation.ts";
+import type { PlanOptions } from "./plan.ts";
+import type { Backend, Rotation } from "./rotation.ts";
 import { watchSilence } from "./silent.ts";
 import type { End } from "./silent.ts";
 
@@ -40,6 +44,14 @@ export interface ProxyOptions {
   readonly netns: NetNs | undefined;
   readonly mode: ProxyMode;
   readonly log: Log;
+  /** Which iptables program is used in that mode; the system's default if not said. */
+  readonly iptables?: "nft" | "legacy";
+  /** Serve spec.externalIPs. */
+  readonly externalIPs?: boolean;
+  /** Rewrite the source of every connection to a ClusterIP, also of pods. */
+  readonly masqueradeAll?: boolean;
+  /** Node ports are open at the node's addresses in these networks; if not said, at its InternalIPs. */
+  readonly nodePortNetworks?: readonly string[];
   /** Called with each snapshot that has been put in force; some snapshots are skipped for later ones. */
   readonly onProgrammed?: (snapshot: Snapshot) => void;
   /** How the kernel is reached; tests replace it. */
@@ -55,6 +67,8 @@ export interface Proxy {
   rotation(lists: readonly string[]): Promise<ReadonlyMap<string, Rotation>>;
   /** Endpoints that get nothing new since they do not answer this node (`address:port`). */
   silent(): ReadonlySet<string>;
+  /** The endpoint that a client's next connection to a list goes to because it met it before (sessionAffinity ClientIP). */
+  remembered(list: string, client: string): Promise<Backend | undefined>;
   /** The rules of a list, as the kernel has them. */
   rulesOf(list: string): Promise<readonly string[]>;
   /** Closes its ports and removes all its rules, or leaves them in force for the next proxy of this node. */
@@ -68,8 +82,11 @@ const STALE_MS = 10_000;
 export function startProxy(options: ProxyOptions): Proxy {
   const { source, node, netns, mode, log } = options;
   const kernel = options.kernel ?? ruleKernel(netns);
-  const backend: RuleBackend = mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel);
+  const backend: RuleBackend =
+    mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel, options.iptables);
   const metrics = createProxyMetrics(mode, node);
+  const { externalIPs = false, masqueradeAll = false } = options;
+  const fixed = { externalIPs, masqueradeAll };
   const health = startHealthServers({
     listen: (port, where) => tcpListener(netns, where === "node" ? "0.0.0.0" : "127.0.0.1", port),
     healthy: () => applier.waitingFor() < STALE_MS && applier.inForce() !== undefined,
@@ -92,7 +109,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     log,
     onProgrammed: options.onProgrammed ?? (() => undefined),
     recorder: metrics.recorder,
-    silent: silence.silent,
+    planOptions: () => ({ ...fixed, ...nodePortAddressesOf(options), silent: silence.silent() }),
     after: async (plan, previous) => {
       health.update(plan);
       if (previous === undefined) keepOutOfWindowPackets(netns, log);
@@ -106,6 +123,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     ready: applier.ready,
     programmed: (snapshot) => applier.programmed(snapshot),
     rotation: (lists) => applier.rotation(lists),
+    remembered: async (list, client) => backend.remembered?.(list, client),
     rulesOf: (list) => backend.rulesOf(list),
     silent: silence.silent,
     async close({ keepRules = false } = {}) {
@@ -114,6 +132,17 @@ export function startProxy(options: ProxyOptions): Proxy {
       await applier.close(keepRules);
     },
   };
+}
+
+/** Addresses come and go, so they are looked up for every plan. Node ports are never opened on loopback. */
+function nodePortAddressesOf({ netns, nodePortNetworks }: ProxyOptions): PlanOptions {
+  if (nodePortNetworks === undefined) return {};
+  const found = inNetNs(netns, () => Object.values(networkInterfaces()).flatMap((all) => all ?? []));
+  const addresses = found
+    .filter(({ internal }) => !internal)
+    .flatMap(({ address }) => canonicalAddress(address) ?? []);
+  const open = addresses.filter((address) => nodePortNetworks.some((network) => isInside(address, network)));
+  return { nodePortAddresses: [...new Set(open)] };
 }
 
 /** Removes whatever rules a proxy of any mode left on this node; nobody else's. */
@@ -162,7 +191,7 @@ function isEligible(node: NodeModel | undefined): boolean {
 function ruleKernel(netns: NetNs | undefined): RuleKernel {
   return {
     nft: (script, options) => nft(netns, script, options),
-    iptablesRestore: (text) => iptablesRestore(netns, text),
+    iptablesRestore: (text, program) => iptablesRestore(netns, text, program),
     run: (command, args, input) => run(netns, command, args, input),
   };
 }

@@ -3,7 +3,7 @@
  * model (`chooseEndpoints`); here it is decided which address leads to which list, and whose source is rewritten
  * (semantics of kube-proxy: "Virtual IPs and Service Proxies" in the Kubernetes documentation, KEP-3866).
  */
-import { familyOf } from "#lib/ip";
+import { familyOf, isInside, withoutContained } from "#lib/ip";
 import { chooseEndpoints, readyOn } from "#model";
 import type {
   Endpoint,
@@ -45,7 +45,10 @@ export interface VirtualAddress {
   readonly target: Target;
   /** Where connections of pods and of the node itself go instead (externalTrafficPolicy Local binds only outsiders). */
   readonly inside?: Target;
-  /** Who may connect, by network of this family; undefined: everybody (loadBalancerSourceRanges). */
+  /**
+   * Who may connect, by network of this family, none inside another; undefined: everybody (loadBalancerSourceRanges).
+   * Looked at before the destination is rewritten.
+   */
   readonly sourceRanges?: readonly string[];
   /** Whose source address is rewritten: everybody's, everybody's but a pod's, the node's own only (Local). */
   readonly masquerade: "everybody" | "not-pods" | "node-only";
@@ -63,8 +66,12 @@ export interface HealthCheck {
 
 export interface ProxyPlan {
   readonly node: string;
+  /** The families that Services have addresses or networks of; the other one needs no rules. */
+  readonly families: readonly IpFamily[];
   /** Pod CIDRs of all nodes: a source in them is a pod. */
   readonly podNetworks: readonly string[];
+  /** Networks that ClusterIPs are taken from: an address in them that no Service has leads nowhere. */
+  readonly serviceNetworks: readonly string[];
   readonly lists: ReadonlyMap<string, EndpointList>;
   /** By `addressKey`. */
   readonly addresses: ReadonlyMap<string, VirtualAddress>;
@@ -79,6 +86,42 @@ export interface PlanOptions {
   readonly externalIPs?: boolean;
   /** Endpoints that do not answer connections of this node (`silent.ts`). */
   readonly silent?: ReadonlySet<string> | undefined;
+  /** Addresses of the node at which node ports are open; its InternalIPs if not said. */
+  readonly nodePortAddresses?: readonly string[];
+  /** Rewrite the source of every connection to a ClusterIP, also of pods. */
+  readonly masqueradeAll?: boolean;
+}
+
+/** The part of a plan that concerns one family. */
+export interface FamilyPlan {
+  readonly family: IpFamily;
+  readonly podNetworks: readonly string[];
+  readonly serviceNetworks: readonly string[];
+  readonly lists: ReadonlyMap<string, EndpointList>;
+  readonly addresses: ReadonlyMap<string, VirtualAddress>;
+  readonly hairpin: readonly string[];
+}
+
+export function familyPlan(plan: ProxyPlan, family: IpFamily): FamilyPlan {
+  const own = (address: string): boolean => familyOf(address) === family;
+  const networks = {
+    family,
+    podNetworks: plan.podNetworks.filter(own),
+    serviceNetworks: plan.serviceNetworks.filter(own),
+  };
+  // Most clusters have one family; their plan need not be copied.
+  if (plan.families.length === 1 && plan.families[0] === family) return { ...plan, ...networks };
+  return {
+    ...networks,
+    lists: new Map([...plan.lists].filter(([, list]) => list.family === family)),
+    addresses: new Map([...plan.addresses].filter(([, at]) => own(at.address))),
+    hairpin: plan.hairpin.filter(own),
+  };
+}
+
+/** The ports of a list's endpoints: mostly one; several where a named targetPort differs between pods. */
+export function portsOf({ slots }: Pick<EndpointList, "slots">): readonly number[] {
+  return [...new Set(slots.map(({ port }) => port))].sort((a, b) => a - b);
 }
 
 /** `10.96.0.10 . udp . 53`, which is also how nftables writes it. */
@@ -118,14 +161,23 @@ export function planProxy(
       }
     }
   }
+  const serviceNetworks = withoutContained(snapshot.serviceCIDRs ?? []);
   return {
     node,
+    families: familiesOf(addresses.values(), serviceNetworks),
     podNetworks: [...snapshot.nodes.values()].flatMap((n) => n.podCIDRs),
+    serviceNetworks,
     lists,
     addresses,
     hairpin: [...hairpin],
     healthChecks: sortedServices(snapshot).flatMap((service) => healthCheckOf(service, node)),
   };
+}
+
+function familiesOf(addresses: Iterable<VirtualAddress>, networks: readonly string[]): readonly IpFamily[] {
+  const found = new Set<IpFamily>(networks.map(familyOf));
+  for (const { address } of addresses) found.add(familyOf(address));
+  return [...found].sort();
 }
 
 /** Services that have addresses of their own, in the order of their names. */
@@ -181,24 +233,47 @@ function planFamily(context: PortContext, family: IpFamily, places: readonly Add
   const choose = (traffic: EndpointQuery["traffic"]) =>
     chooseEndpoints(port, service, { node, zone, family, traffic, silent: options.silent });
   const everywhere = choose("short-circuit").usable;
+  const reachable = new Set<Endpoint>();
   const target = (traffic: EndpointQuery["traffic"]): Target => {
     const choice = choose(traffic);
     if (choice.usable.length === 0) return { kind: choice.policyDrop ? "drop" : "reject" };
     const key = sameEndpoints(choice.usable, everywhere) ? listKey : `${listKey} local`;
     lists.set(key, listOf(key, family, service, port, choice.usable));
+    for (const endpoint of choice.usable) reachable.add(endpoint);
     return { kind: "list", list: key };
   };
-  const sourceRanges = service.sourceRanges?.filter((range) => familyOf(range) === family);
   const addresses = places.map((at): VirtualAddress => {
     const base = { servicePort, protocol: port.protocol, ...at };
-    if (at.kind === "ClusterIP") return { ...base, target: target("internal"), masquerade: "not-pods" };
-    const bound = at.kind === "LoadBalancer" && sourceRanges !== undefined ? { ...base, sourceRanges } : base;
+    if (at.kind === "ClusterIP") {
+      const masquerade = options.masqueradeAll === true ? "everybody" : "not-pods";
+      return { ...base, target: target("internal"), masquerade };
+    }
+    const bound = { ...base, ...sourceRangesOf(context, at) };
     if (service.externalTrafficPolicy === "Cluster") {
       return { ...bound, target: target("external"), masquerade: "everybody" };
     }
     return { ...bound, target: target("external"), inside: target("short-circuit"), masquerade: "node-only" };
   });
-  return { lists: [...lists.values()], addresses, reachable: everywhere };
+  return { lists: [...lists.values()], addresses, reachable: [...reachable] };
+}
+
+/**
+ * Source ranges bind load-balancer addresses only, not node ports. Where the address is one of the node's own, the
+ * node's connections to it have it as their source, too: so it is let in wherever the node is (as kube-proxy does).
+ */
+function sourceRangesOf(
+  { snapshot, node, service }: PortContext,
+  { kind, address }: AddressAt,
+): Pick<VirtualAddress, "sourceRanges"> {
+  const family = familyOf(address);
+  const ranges = service.sourceRanges?.filter((range) => familyOf(range) === family);
+  if (kind !== "LoadBalancer" || ranges === undefined || ranges.some((range) => range.endsWith("/0"))) {
+    return {};
+  }
+  const own = snapshot.nodes.get(node)?.addresses ?? [];
+  const withNode = own.some((nodeAddress) => ranges.some((range) => isInside(nodeAddress, range)));
+  const itself = withNode ? [`${address}/${family === "IPv4" ? 32 : 128}`] : [];
+  return { sourceRanges: withoutContained([...ranges, ...itself]) };
 }
 
 function listOf(
@@ -223,7 +298,8 @@ function addressesOf({ snapshot, node, options, service, port }: PortContext): r
   ): AddressAt[] => (at === undefined ? [] : addresses.map((address) => ({ kind, address, port: at })));
   // A node port belongs to the families of its Service.
   const families = new Set(service.clusterIPs.map(familyOf));
-  const nodeAddresses = (snapshot.nodes.get(node)?.addresses ?? []).filter((a) => families.has(familyOf(a)));
+  const { nodePortAddresses = snapshot.nodes.get(node)?.addresses ?? [] } = options;
+  const nodeAddresses = nodePortAddresses.filter((a) => families.has(familyOf(a)));
   return [
     ...all("ClusterIP", service.clusterIPs, port.port),
     ...all("NodePort", nodeAddresses, port.nodePort),

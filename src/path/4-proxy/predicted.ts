@@ -1,9 +1,10 @@
 /** The rules that a plan puts in place for one address, as text for people to compare with the node's. */
+import { familyOf } from "#lib/ip";
 import { listChain, slotChain } from "./iptables/names.ts";
 import { rulesFor } from "./iptables/render.ts";
 import { chainOf } from "./nftables/names.ts";
-import { ruleOf, verdictOf } from "./nftables/render.ts";
-import { addressKey } from "./plan.ts";
+import { rulesOf, verdictOf } from "./nftables/units.ts";
+import { addressKey, familyPlan } from "./plan.ts";
 import type { ProxyPlan, Target, VirtualAddress } from "./plan.ts";
 
 /** One line per rule: the entry of the address, the rule that takes turns, and its slots in order. */
@@ -24,14 +25,15 @@ function inNftables(plan: ProxyPlan, at: VirtualAddress, target: Target): readon
     ...(list === undefined
       ? []
       : [
-          `${chainOf(list.key)}: ${ruleOf(list, "BLOCK")}`,
+          ...rulesOf(list, "BLOCK").map((rule) => `${chainOf(list.key)}: ${rule}`),
           ...list.slots.map(({ address, port }, slot) => `BLOCK + ${slot} : ${address} . ${port}`),
         ]),
   ];
 }
 
 function inIptables(plan: ProxyPlan, at: VirtualAddress, target: Target): readonly string[] {
-  const one = { ...plan, addresses: new Map([[addressKey(at), at]]) };
+  const family = familyOf(at.address);
+  const one = { ...familyPlan(plan, family), addresses: new Map([[addressKey(at), at]]) };
   const rules = rulesFor(one);
   const list = target.kind === "list" ? plan.lists.get(target.list) : undefined;
   const chains =

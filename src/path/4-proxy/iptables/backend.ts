@@ -2,6 +2,7 @@
 import type { CommandResult } from "#kernel";
 import { InroadError } from "#lib/errors";
 import type { RuleBackend, RuleKernel } from "../backend.ts";
+import { familyPlan } from "../plan.ts";
 import type { EndpointList } from "../plan.ts";
 import { SERVICES, UNSERVED, listChain } from "./names.ts";
 import { jumps, noRules, renderAll, renderChange, renderRemoval, rulesFor } from "./render.ts";
@@ -13,19 +14,24 @@ interface Own {
   readonly hung: typeof jumps;
 }
 
-export function iptablesBackend(kernel: RuleKernel): RuleBackend {
+/** Which of the two iptables: rules in nf_tables, or in the kernel's older tables. */
+export type Flavour = "nft" | "legacy";
+
+/** @param flavour the system's default if not said. */
+export function iptablesBackend(kernel: RuleKernel, flavour?: Flavour): RuleBackend {
+  const iptables = flavour === undefined ? "iptables" : `iptables-${flavour}`;
   let inForce: { readonly rules: Rules; readonly lists: ReadonlyMap<string, EndpointList> } = {
     rules: noRules,
     lists: new Map(),
   };
 
   const carryOut = async (texts: readonly string[]): Promise<void> => {
-    for (const text of texts) await kernel.iptablesRestore(text);
+    for (const text of texts) await kernel.iptablesRestore(text, `${iptables}-restore`);
   };
 
   const readOwn = async (): Promise<Own> => {
-    const nat = await succeed(kernel.run("iptables-save", ["-t", "nat"]));
-    const filter = await succeed(kernel.run("iptables-save", ["-t", "filter"]));
+    const nat = await succeed(kernel.run(`${iptables}-save`, ["-t", "nat"]));
+    const filter = await succeed(kernel.run(`${iptables}-save`, ["-t", "filter"]));
     return {
       chains: { nat: ownChains(nat), filter: ownChains(filter) },
       hung: jumps.filter(({ table, chain, rest }) =>
@@ -38,27 +44,27 @@ export function iptablesBackend(kernel: RuleKernel): RuleBackend {
     async sync(plan) {
       inForce = { rules: noRules, lists: new Map() };
       const own = await readOwn();
-      const rules = rulesFor(plan);
+      const rules = rulesFor(familyPlan(plan, "IPv4"));
       const missing = jumps.filter((jump) => !own.hung.includes(jump));
       await carryOut(renderAll(rules, [...own.chains.nat.keys()], missing));
       inForce = { rules, lists: plan.lists };
     },
     async update(plan) {
-      const rules = rulesFor(plan);
+      const rules = rulesFor(familyPlan(plan, "IPv4"));
       await carryOut(renderChange(inForce.rules, rules));
       inForce = { rules, lists: plan.lists };
     },
     async turns(lists) {
       const turns = new Map<string, number>();
       for (const list of lists) {
-        const listing = await kernel.run("iptables", ["-t", "nat", "-nvxL", listChain(list)]);
+        const listing = await kernel.run(iptables, ["-t", "nat", "-nvxL", listChain(list)]);
         const slots = inForce.lists.get(list)?.slots.length;
         if (listing.code === 0 && slots !== undefined) turns.set(list, takenTurns(listing.stdout) % slots);
       }
       return turns;
     },
     async rulesOf(list) {
-      const listing = await kernel.run("iptables", ["-t", "nat", "-S", listChain(list)]);
+      const listing = await kernel.run(iptables, ["-t", "nat", "-S", listChain(list)]);
       return listing.code === 0 ? listing.stdout.split("\n").filter((text) => text.startsWith("-A")) : [];
     },
     async intact() {

@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { planProxy } from "../plan.ts";
+import { familyPlan, planProxy } from "../plan.ts";
+import type { FamilyPlan, ProxyPlan } from "../plan.ts";
 import { testSnapshot } from "../testing.ts";
 import type { TestService } from "../testing.ts";
 import { jumps, noRules, renderAll, renderChange, rulesFor } from "./render.ts";
@@ -14,10 +15,12 @@ const api = (...which: readonly number[]): TestService => ({
 });
 const other: TestService = { name: "other", clusterIP: "10.96.0.8", endpoints };
 
+const v4 = (plan: ProxyPlan): FamilyPlan => familyPlan(plan, "IPv4");
+
 function inSequence(before: readonly TestService[], after: readonly TestService[]): [Rules, Rules] {
   const first = planProxy(testSnapshot(...before), "node-c");
   const kept = new Map([...first.lists].map(([key, { slots }]) => [key, { slots, next: 0 }]));
-  return [rulesFor(first), rulesFor(planProxy(testSnapshot(...after), "node-c", kept))];
+  return [rulesFor(v4(first)), rulesFor(v4(planProxy(testSnapshot(...after), "node-c", kept)))];
 }
 
 function changeBetween(before: readonly TestService[], after: readonly TestService[]): string {

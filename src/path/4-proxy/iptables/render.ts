@@ -5,7 +5,7 @@
  * The two dispatch chains hold one rule per address in no order, so there single rules are added and deleted.
  */
 import { inChunks } from "../backend.ts";
-import type { EndpointList, ProxyPlan, VirtualAddress } from "../plan.ts";
+import type { EndpointList, FamilyPlan, VirtualAddress } from "../plan.ts";
 import {
   MARK,
   MARK_OUTSIDE,
@@ -44,7 +44,7 @@ export interface Rules {
 export const noRules: Rules = { nat: new Map(), services: new Set(), unserved: new Set() };
 
 /** The rules that a plan asks for. */
-export function rulesFor(plan: ProxyPlan): Rules {
+export function rulesFor(plan: FamilyPlan): Rules {
   const nat = new Map<string, readonly string[]>([
     [MARK, ["-j MARK --or-mark 0x4000"]],
     [MARK_OUTSIDE, [...plan.podNetworks.map((cidr) => `-s ${cidr} -j RETURN`), `-j ${MARK}`]],
@@ -93,7 +93,7 @@ function entryOf(at: VirtualAddress): string | undefined {
   return at.target.kind === "list" ? listChain(at.target.list) : undefined;
 }
 
-function externalRules(plan: ProxyPlan, at: VirtualAddress): readonly string[] {
+function externalRules(plan: FamilyPlan, at: VirtualAddress): readonly string[] {
   const target = at.target.kind === "list" ? [`-g ${listChain(at.target.list)}`] : [];
   if (at.masquerade === "everybody") return [`-j ${MARK}`, ...target];
   const inside = at.inside?.kind === "list" ? listChain(at.inside.list) : undefined;
@@ -132,7 +132,7 @@ function addList(
   });
 }
 
-function clusterIPsByList(plan: ProxyPlan): ReadonlyMap<string, readonly string[]> {
+function clusterIPsByList(plan: FamilyPlan): ReadonlyMap<string, readonly string[]> {
   const byList = new Map<string, string[]>();
   for (const { kind, target, address } of plan.addresses.values()) {
     if (kind !== "ClusterIP" || target.kind !== "list") continue;

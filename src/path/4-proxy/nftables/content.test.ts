@@ -8,7 +8,13 @@ const frame = [...frameRules].flatMap(([chain, count]) =>
   Array.from({ length: count }, () => ({ rule: { chain } })),
 );
 const units = new Map([
-  ["list", { chain: { name: "svc" }, elements: new Map([["endpoints-tcp", new Map([["0", "x"]])]]) }],
+  [
+    "list",
+    {
+      chains: [{ name: "svc", rules: ["x"] }],
+      elements: new Map([["endpoints-tcp", new Map([["0", "x"]])]]),
+    },
+  ],
 ]);
 const complete = [...frame, { rule: { chain: "svc" } }, { map: { name: "endpoints-tcp", elem: [[0, "x"]] } }];
 const same = (items: readonly unknown[]): boolean =>
