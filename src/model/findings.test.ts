@@ -60,16 +60,32 @@ test("a targetPort name that no selected pod has is reported", () => {
 
 /** Fields of a Service's spec, and what is said of them. */
 const fields: readonly (readonly [more: Record<string, unknown>, expected: readonly string[]])[] = [
-  [{ sessionAffinity: "ClientIP" }, ["NotImplemented affects routing"]],
-  [{ sessionAffinity: "None" }, []],
+  [{ sessionAffinity: "ClientIP" }, []],
   [{ trafficDistribution: "PreferSameZone" }, []],
-  [{ loadBalancerSourceRanges: ["10.0.0.0/8"] }, ["NotImplemented affects routing"]],
-  [{ externalIPs: ["192.0.2.1"] }, ["NotImplemented"]],
+  [{ loadBalancerSourceRanges: ["10.0.0.0/8"] }, []],
+  [{ externalIPs: ["192.0.2.1"] }, ["ExternalIPsOff"]],
   [{ ports: [{ protocol: "SCTP", port: 80, targetPort: 80 }] }, ["NotImplemented"]],
-  [{ ipFamilies: ["IPv4", "IPv6"] }, ["NotImplemented"]],
+  [{ ipFamilies: ["IPv4", "IPv6"] }, []],
 ];
 
-test("fields of a Service that are not implemented are reported", () => {
+/** The scheduler that is asked for, and what is said of it. */
+const schedulers: readonly (readonly [scheduler: string, expected: readonly string[]])[] = [
+  ["rr", []],
+  ["wrr", []],
+  ["sh", ["SchedulerByMode"]],
+  ["lc", ["SchedulerByMode"]],
+  ["fastest", ["UnknownScheduler"]],
+];
+
+test("a scheduler that is not there, or not in every mode, is reported", () => {
+  for (const [scheduler, expected] of schedulers) {
+    const annotations = { "inroad.dev/scheduler": scheduler };
+    const findings = aboutService({ clusterIP: "10.96.1.1" }, { app: "api" }, annotations);
+    assert.deepEqual(codes(findings), expected, scheduler);
+  }
+});
+
+test("fields of a Service that are not carried out everywhere are reported", () => {
   for (const [more, expected] of fields) {
     assert.deepEqual(codes(aboutService({ clusterIP: "10.96.1.1", more })), expected, JSON.stringify(more));
   }

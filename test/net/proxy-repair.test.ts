@@ -1,10 +1,24 @@
 /** What others do to the rules, and what becomes of connections meanwhile, in every mode. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { iptablesRestore, nft, run } from "#kernel";
+import { closeNetNs, createNetNs, iptablesRestore, nft, run } from "#kernel";
 import type { NetNs } from "#kernel";
-import { CLUSTER_IP, api, pod } from "../../src/path/4-proxy/contract.ts";
-import { ask, askMany, assertEveryWindow, counts, eventually, everyMode, lab } from "./proxy-lab.ts";
+import type { RuleKernel } from "../../src/path/4-proxy/backend.ts";
+import { CLUSTER_IP, api, contract, pod } from "../../src/path/4-proxy/contract.ts";
+import { iptablesBackend } from "../../src/path/4-proxy/iptables/backend.ts";
+import { nftablesBackend } from "../../src/path/4-proxy/nftables/backend.ts";
+import { planProxy } from "../../src/path/4-proxy/plan.ts";
+import { testSnapshot } from "../../src/path/4-proxy/testing.ts";
+import {
+  ask,
+  askMany,
+  assertEveryWindow,
+  counts,
+  eventually,
+  everyMode,
+  lab,
+  labModes,
+} from "./proxy-lab.ts";
 import type { LabMode } from "./proxy-lab.ts";
 
 const three = [pod("pod-1"), pod("pod-2"), pod("pod-3")];
@@ -68,6 +82,22 @@ for (const mode of everyMode) {
       end.abort();
       await Promise.all(clients);
       assert.deepEqual([...answers.keys()].sort(), ["pod-1", "pod-2", "pod-3", "pod-4"]);
+    });
+
+    test("what the kernel tells of the rules is what was written, in every case of the contract", async () => {
+      const node = createNetNs("node");
+      const { iptables, ...rest } = { iptables: undefined, ...labModes[mode] };
+      const kernel: RuleKernel = {
+        nft: (script, options) => nft(node, script, options),
+        iptablesRestore: (text, program) => iptablesRestore(node, text, program),
+        run: (command, args, input) => run(node, command, args, input),
+      };
+      const backend = rest.mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel, iptables);
+      for (const { name, services, options } of contract) {
+        await backend.sync(planProxy(testSnapshot(...services), "node-a", new Map(), options));
+        assert.ok(await backend.intact(), name);
+      }
+      closeNetNs(node);
     });
 
     test("rules of others are not touched, and own ones go at the end", async (t) => {

@@ -7,7 +7,7 @@ import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { Snapshot, SnapshotSource } from "#model";
 import type { RuleBackend } from "./backend.ts";
-import { planProxy, portsOf } from "./plan.ts";
+import { planProxy } from "./plan.ts";
 import type { EndpointList, PlanOptions, ProxyPlan } from "./plan.ts";
 import { rotate } from "./rotation.ts";
 import type { Rotation } from "./rotation.ts";
@@ -216,12 +216,8 @@ export function startApplying(options: ApplyOptions): Applier {
 
 /** Whether the rules that give a list its turns must be written anew. */
 function beginsAnew(before: EndpointList, after: EndpointList): boolean {
-  return before.slots.length !== after.slots.length || affinityOf(before) !== affinityOf(after);
-}
-
-/** What the rules of a list depend on beside its endpoints' number. */
-function affinityOf(list: EndpointList): string {
-  return list.affinitySeconds === undefined ? "" : portsOf(list).join();
+  const hadAffinity = before.affinitySeconds !== undefined;
+  return before.slots.length !== after.slots.length || hadAffinity !== (after.affinitySeconds !== undefined);
 }
 
 /** The lists of a plan. Where the next slot is known the rule will start at slot 0, so the slots are turned to it. */

@@ -1,9 +1,8 @@
 /** The rules that a plan puts in place for one address, as text for people to compare with the node's. */
 import { familyOf } from "#lib/ip";
-import { listChain, slotChain } from "./iptables/names.ts";
-import { rulesFor } from "./iptables/render.ts";
-import { chainOf } from "./nftables/names.ts";
-import { rulesOf, verdictOf } from "./nftables/units.ts";
+import { affinityChain, listChain, slotChain } from "./iptables/names.ts";
+import { rulesFor } from "./iptables/rules.ts";
+import { chainsOf, verdictOf } from "./nftables/units.ts";
 import { addressKey, familyPlan } from "./plan.ts";
 import type { ProxyPlan, Target, VirtualAddress } from "./plan.ts";
 
@@ -25,7 +24,7 @@ function inNftables(plan: ProxyPlan, at: VirtualAddress, target: Target): readon
     ...(list === undefined
       ? []
       : [
-          ...rulesOf(list, "BLOCK").map((rule) => `${chainOf(list.key)}: ${rule}`),
+          ...chainsOf(list, "BLOCK").flatMap(({ name, rules }) => rules.map((rule) => `${name}: ${rule}`)),
           ...list.slots.map(({ address, port }, slot) => `BLOCK + ${slot} : ${address} . ${port}`),
         ]),
   ];
@@ -39,10 +38,14 @@ function inIptables(plan: ProxyPlan, at: VirtualAddress, target: Target): readon
   const chains =
     list === undefined
       ? []
-      : [listChain(list.key), ...list.slots.map((_, slot) => slotChain(list.key, slot))];
+      : [
+          listChain(list.key),
+          affinityChain(list.key),
+          ...list.slots.map((_, slot) => slotChain(list.key, slot)),
+        ];
   return [
-    ...[...rules.services].map((rule) => `-A INROAD-SERVICES ${rule}`),
-    ...[...rules.unserved].map((rule) => `-A INROAD-UNSERVED ${rule}`),
-    ...chains.flatMap((chain) => (rules.nat.get(chain) ?? []).map((rule) => `-A ${chain} ${rule}`)),
+    ...[...rules.nat.dispatch].map((rule) => `-A INROAD-SERVICES ${rule}`),
+    ...[...rules.filter.dispatch].map((rule) => `-A INROAD-UNSERVED ${rule}`),
+    ...chains.flatMap((chain) => (rules.nat.chains.get(chain) ?? []).map((rule) => `-A ${chain} ${rule}`)),
   ];
 }

@@ -16,6 +16,11 @@ export function chainOf(list: string): string {
   return `svc${pathOf(list)}`;
 }
 
+/** The chain that leads known clients to the endpoint that they met. */
+export function knownChainOf(list: string): string {
+  return `known${pathOf(list)}`;
+}
+
 /** The chain that remembers which endpoint a client met. */
 export function recorderOf(list: string): string {
   return `remember${pathOf(list)}`;

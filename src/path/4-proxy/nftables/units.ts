@@ -7,7 +7,7 @@ import { addressKey, portsOf } from "../plan.ts";
 import type { EndpointList, FamilyPlan, Target, VirtualAddress } from "../plan.ts";
 import { affinityMapType } from "./frame.ts";
 import type { Layout } from "./layout.ts";
-import { affinityMapOf, chainOf, endpointMapOf, recorderOf } from "./names.ts";
+import { affinityMapOf, chainOf, endpointMapOf, knownChainOf, recorderOf } from "./names.ts";
 
 /** Elements by set or map, then by key; a set's values are empty. */
 export type Elements = ReadonlyMap<string, ReadonlyMap<string, string>>;
@@ -74,32 +74,40 @@ function sourceOf(at: VirtualAddress, plan: FamilyPlan): readonly unknown[] {
   return [at.masquerade, ...of(at.target), ...of(at.inside), ...ranges];
 }
 
-/** The rules that give a list's endpoints their turns; `BLOCK` stands for an offset that is not known. */
-export function rulesOf(list: EndpointList, offset: number | "BLOCK"): readonly string[] {
-  const sent = `meta l4proto ${list.protocol.toLowerCase()}`;
+/** The chains that give a list's endpoints their turns, the list's own first; `BLOCK` stands for an offset that is not known. */
+export function chainsOf(list: EndpointList, offset: number | "BLOCK"): readonly Chain[] {
   const ip = ipOf(list.family);
   const turn = `numgen inc mod ${list.slots.length} offset ${offset}`;
+  const rule = `${sentBy(list)} counter dnat ${ip} addr . port to ${turn} map @${endpointMapOf(list.protocol)}`;
+  const name = chainOf(list.key);
+  if (list.affinitySeconds === undefined) return [{ name, rules: [rule] }];
   return [
-    // A client that is not in the map goes on to the next rule.
-    ...affinityPorts(list).map(
-      (port) => `${sent} dnat ${ip} to ${ip} saddr map @${affinityMapOf(list.key, port)} : ${port}`,
-    ),
-    `${sent} counter dnat ${ip} addr . port to ${turn} map @${endpointMapOf(list.protocol)}`,
+    { name, rules: [`jump ${knownChainOf(list.key)}`, rule] },
+    { name: knownChainOf(list.key), rules: knownRules(list) },
+    { name: recorderOf(list.key), rules: recorderRules(list) },
   ];
+}
+
+function sentBy({ protocol }: EndpointList): string {
+  return `meta l4proto ${protocol.toLowerCase()}`;
+}
+
+/** A client that is in no map takes a turn. */
+function knownRules(list: EndpointList): readonly string[] {
+  const ip = ipOf(list.family);
+  return portsOf(list).map(
+    (port) => `${sentBy(list)} dnat ${ip} to ${ip} saddr map @${affinityMapOf(list.key, port)} : ${port}`,
+  );
 }
 
 /** `update` keeps the endpoint of a client that is known and begins its time anew. */
 function recorderRules(list: EndpointList): readonly string[] {
   const ip = ipOf(list.family);
-  return affinityPorts(list).map(
+  return portsOf(list).map(
     (port) =>
       `${list.protocol.toLowerCase()} dport ${port} update @${affinityMapOf(list.key, port)} ` +
       `{ ${ip} saddr timeout ${list.affinitySeconds}s : ${ip} daddr }`,
   );
-}
-
-function affinityPorts(list: EndpointList): readonly number[] {
-  return list.affinitySeconds === undefined ? [] : portsOf(list);
 }
 
 function ipOf(family: IpFamily): string {
@@ -108,12 +116,11 @@ function ipOf(family: IpFamily): string {
 
 function listUnit(list: EndpointList, offset: number): Omit<Unit, "source"> {
   const slots = list.slots.map((b, slot) => [String(offset + slot), `${b.address} . ${b.port}`] as const);
-  const turns = { name: chainOf(list.key), rules: rulesOf(list, offset) };
-  const recorder = { name: recorderOf(list.key), rules: recorderRules(list) };
   const type = affinityMapType(list.family);
+  const ports = list.affinitySeconds === undefined ? [] : portsOf(list);
   return {
-    chains: list.affinitySeconds === undefined ? [turns] : [turns, recorder],
-    maps: affinityPorts(list).map((port) => ({ name: affinityMapOf(list.key, port), type })),
+    chains: chainsOf(list, offset),
+    maps: ports.map((port) => ({ name: affinityMapOf(list.key, port), type })),
     elements: new Map([[endpointMapOf(list.protocol), new Map(slots)]]),
   };
 }
