@@ -61,12 +61,7 @@ export async function lab(
   services: readonly TestService[],
   { onNode, ...more }: LabOptions = {},
 ): Promise<Lab> {
-  // The test runner calls its own `after` functions in the order of their registration; here the last comes first.
-  const undo: (() => unknown)[] = [];
-  t.after(async () => {
-    for (const step of undo.reverse()) await step();
-  });
-  const { client, node, pods } = await network(undo);
+  const { client, node, undo, placeOf } = await network(t);
   await onNode?.(node);
   const source = settableSource(testSnapshot(...services));
   const start = (from: SettableSource): Proxy => {
@@ -83,7 +78,7 @@ export async function lab(
     undo,
     source,
     proxy,
-    placeOf: (who) => (who === "node" ? node : (pods.get(who) ?? client)),
+    placeOf,
     set: (...changed) => {
       const snapshot = testSnapshot(...changed);
       source.set(snapshot);
@@ -93,13 +88,15 @@ export async function lab(
   };
 }
 
-interface Network {
-  readonly client: NetNs;
-  readonly node: NetNs;
-  readonly pods: ReadonlyMap<Who, NetNs>;
-}
+export type Network = Pick<Lab, "client" | "node" | "undo" | "placeOf">;
 
-async function network(undo: (() => unknown)[]): Promise<Network> {
+/** The namespaces without any rules. */
+export async function network(t: TestContext): Promise<Network> {
+  // The test runner calls its own `after` functions in the order of their registration; here the last comes first.
+  const undo: (() => unknown)[] = [];
+  t.after(async () => {
+    for (const step of undo.reverse()) await step();
+  });
   const namespace = (name: string): NetNs => {
     const ns = createNetNs(name);
     undo.push(() => closeNetNs(ns));
@@ -116,7 +113,8 @@ async function network(undo: (() => unknown)[]): Promise<Network> {
     await connectPod(node, ns, ADDRESSES[name]);
     serveNames(undo, ns);
   }
-  return { client, node, pods };
+  const placeOf = (who: Who): NetNs => (who === "node" ? node : (pods.get(who) ?? client));
+  return { client, node, undo, placeOf };
 }
 
 async function connectClient(client: NetNs, node: NetNs): Promise<void> {

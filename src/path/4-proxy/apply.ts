@@ -104,8 +104,9 @@ export function startApplying(options: ApplyOptions): Applier {
     const full = mustSync;
     const snapshot = source.current();
     const previous = inForce;
-    const plan = await planOn(snapshot, previous);
-    if (mustSync) await backend.sync(plan);
+    const adopted = mustSync ? await planOnFound(snapshot, previous) : undefined;
+    const plan = adopted ?? (await planOn(snapshot, previous));
+    if (mustSync && adopted === undefined) await backend.sync(plan);
     else await backend.update(plan);
     mustSync = false;
     inForce = plan;
@@ -135,6 +136,21 @@ export function startApplying(options: ApplyOptions): Applier {
     const turns = await backend.turns(rewritten);
     const known = new Map(rewritten.map((list) => [list, turns.get(list) ?? rewrites++] as const));
     return planProxy(snapshot, node, rotations(previous, known), facts);
+  };
+
+  /** The plan that goes on where the rules stand that are there; undefined where they cannot be taken over. */
+  const planOnFound = async (
+    snapshot: Snapshot,
+    previous: ProxyPlan | undefined,
+  ): Promise<ProxyPlan | undefined> => {
+    const facts = options.planOptions();
+    const kept = rotations(previous, new Map());
+    const found = await backend.adopt?.(planProxy(snapshot, node, kept, facts));
+    if (found === undefined) return undefined;
+    // The others are gone, and nobody knows whose turn it was.
+    const lost = [...kept.keys()].filter((key) => !found.has(key));
+    const anew = rotations(previous, new Map(lost.map((key) => [key, rewrites++])));
+    return planProxy(snapshot, node, new Map([...anew, ...found]), facts);
   };
 
   const announce = (snapshot: Snapshot): void => {

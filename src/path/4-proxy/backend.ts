@@ -1,11 +1,17 @@
 /** What a kind of rules must be able to do; `apply.ts` drives it, the contract suite holds every kind to it. */
 import type { CommandResult, NftOptions } from "#kernel";
 import type { ProxyPlan } from "./plan.ts";
-import type { Backend } from "./rotation.ts";
+import type { Backend, Rotation } from "./rotation.ts";
 
 export interface RuleBackend {
   /** Puts the whole plan in force, whatever own rules are there; nobody else's rules are touched. */
   sync(plan: ProxyPlan): Promise<void>;
+  /**
+   * Takes what is there of ours, whoever made it, for what is in force, so that the next `update` changes only what is not
+   * as it should be. Returns the order and the turn of those of the lists that were found; where the rules of a list
+   * will be written anew its slots are turned already. Undefined: nothing there can be taken over.
+   */
+  adopt?(plan: ProxyPlan): Promise<ReadonlyMap<string, Rotation> | undefined>;
   /** Changes what is in force (the plan of the last call that succeeded) into `plan`. */
   update(plan: ProxyPlan): Promise<void>;
   /**

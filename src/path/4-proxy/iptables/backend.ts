@@ -5,12 +5,13 @@ import type { IpFamily } from "#model";
 import type { RuleBackend, RuleKernel } from "../backend.ts";
 import { familyPlan } from "../plan.ts";
 import type { EndpointList, ProxyPlan } from "../plan.ts";
+import type { Rotation } from "../rotation.ts";
 import { listChain } from "./names.ts";
 import { nothingOwn, renderChange, renderRemoval } from "./render.ts";
 import type { Own } from "./render.ts";
 import { jumps, rulesFor } from "./rules.ts";
 import type { Chains, Table } from "./rules.ts";
-import { readSaved } from "./saved.ts";
+import { readSaved, rotationIn } from "./saved.ts";
 import type { Saved } from "./saved.ts";
 
 /** Which of the two iptables: rules in nf_tables, or in the kernel's older tables. */
@@ -65,6 +66,19 @@ export function iptablesBackend(kernel: RuleKernel, flavour?: Flavour): RuleBack
       for (const family of families) await bringTo(family, plan);
       lists = plan.lists;
       for (const family of FAMILIES) if (!families.includes(family)) await removeFrom(family);
+    },
+    async adopt(plan) {
+      inForce.clear();
+      const rotations = new Map<string, Rotation>();
+      for (const family of familiesOf(plan)) {
+        const saved = await readOwn(family);
+        inForce.set(family, saved);
+        for (const list of familyPlan(plan, family).lists.values()) {
+          const rotation = rotationIn(saved, list);
+          if (rotation !== undefined) rotations.set(list.key, rotation);
+        }
+      }
+      return rotations;
     },
     async update(plan) {
       for (const family of new Set([...familiesOf(plan), ...inForce.keys()])) await bringTo(family, plan);

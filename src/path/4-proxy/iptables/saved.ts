@@ -1,7 +1,8 @@
 /** What iptables-save tells of our chains: pure. */
 import type { EndpointList } from "../plan.ts";
+import { rotate } from "../rotation.ts";
 import type { Backend, Rotation } from "../rotation.ts";
-import { listChain, slotChain } from "./names.ts";
+import { affinityChain, listChain, slotChain } from "./names.ts";
 import type { Own } from "./render.ts";
 import { dispatchOf, jumps } from "./rules.ts";
 import type { Table } from "./rules.ts";
@@ -50,19 +51,26 @@ function chainsIn(text: string): Lines {
   return { rules, packets };
 }
 
-/** The order and the turn of a list as its rules have it; undefined if they are not as we write them. */
-export function rotationIn({ rules, packets }: Saved, { key }: EndpointList): Rotation | undefined {
-  const turns = rules.nat.chains.get(listChain(key));
-  if (turns === undefined) return undefined;
-  const isTurn = turns.map((rule) => / INROAD-SEP-\S+$/.test(` ${rule}`));
-  const count = isTurn.filter(Boolean).length;
+/**
+ * The order and the turn of a list as its rules have it, turned already if they will be written anew; undefined if they are
+ * not as we write them.
+ */
+export function rotationIn({ rules, packets }: Saved, list: EndpointList): Rotation | undefined {
+  const chain = listChain(list.key);
+  const texts = rules.nat.chains.get(chain) ?? [];
   const slots: Backend[] = [];
-  for (let slot = 0; slot < count; slot++) {
-    const rule = rules.nat.chains.get(slotChain(key, slot))?.at(-1) ?? "";
+  const isTurn = texts.map((rule) => / INROAD-SEP-\S+$/.test(rule) || /^-j INROAD-SEP-/.test(rule));
+  for (const turn of isTurn) {
+    if (!turn) continue;
+    const rule = rules.nat.chains.get(slotChain(list.key, slots.length))?.at(-1) ?? "";
     const [, address, port] = /--to-destination \[?([\da-f.:]+?)\]?:(\d+)$/.exec(rule) ?? [];
     if (address === undefined) return undefined;
     slots.push({ address, port: Number(port) });
   }
-  const taken = (packets.get(listChain(key)) ?? []).filter((_, i) => isTurn[i]);
-  return count === 0 ? undefined : { slots, next: taken.reduce((sum, n) => sum + n, 0) % count };
+  if (slots.length === 0) return undefined;
+  const taken = (packets.get(chain) ?? []).filter((_, i) => isTurn[i]);
+  const next = taken.reduce((sum, count) => sum + count, 0) % slots.length;
+  const hadAffinity = texts.includes(`-j ${affinityChain(list.key)}`);
+  const stays = hadAffinity === (list.affinitySeconds !== undefined);
+  return stays ? { slots, next } : { slots: rotate(slots, next), next: 0 };
 }

@@ -4,8 +4,12 @@ import type { IpFamily } from "#model";
 import type { RuleBackend, RuleKernel } from "../backend.ts";
 import { familyPlan } from "../plan.ts";
 import type { EndpointList, ProxyPlan } from "../plan.ts";
+import type { Rotation } from "../rotation.ts";
+import { adopt, isOurs, unitsThere } from "./adopt.ts";
 import { forgetGone, rememberedFor } from "./affinity.ts";
 import { readContent, sameContent } from "./content.ts";
+import { layOut } from "./layout.ts";
+import { readListing } from "./listing.ts";
 import { chainOf, tableOf } from "./names.ts";
 import { renderAll, renderChange, renderDeletion } from "./render.ts";
 import type { Rendered } from "./render.ts";
@@ -21,6 +25,8 @@ const MOST_SINGLE_READS = 4;
 
 /** In a table with more lists, even a small change takes nft many milliseconds. */
 const LARGE_TABLE = 200;
+
+const FAMILIES = ["IPv4", "IPv6"] as const;
 
 interface Table extends Pick<Rendered, "layout" | "units"> {
   readonly lists: ReadonlyMap<string, EndpointList>;
@@ -86,10 +92,30 @@ export function nftablesBackend(
       tables.clear();
       const families = familiesOf(plan);
       for (const family of families) await bringTo(family, plan);
-      for (const family of (["IPv4", "IPv6"] as const).filter((other) => !families.includes(other))) {
+      for (const family of FAMILIES.filter((other) => !families.includes(other))) {
         // Of a predecessor, perhaps; a kernel that does not know the family has no such table.
         await carryOut(family, [removalOf(family)]).catch(() => undefined);
       }
+    },
+    async adopt(plan) {
+      tables.clear();
+      const rotations = new Map<string, Rotation>();
+      const names = await kernel.nft("list tables\n");
+      for (const family of FAMILIES.filter((one) => names.includes(`table ${tableOf(one)}\n`))) {
+        const listing = readListing(await kernel.nft(`list table ${tableOf(family)}\n`, { large: true }));
+        // The next change makes it anew.
+        if (!isOurs(listing)) continue;
+        const wanted = familyPlan(plan, family);
+        const { layout, rotations: found } = adopt(listing, wanted.lists);
+        for (const [key, rotation] of found) rotations.set(key, rotation);
+        tables.set(family, {
+          layout,
+          units: unitsThere(listing, wanted, layOut(layout, wanted.lists)),
+          lists: listsThere(wanted.lists, found),
+          retired: new Map(),
+        });
+      }
+      return tables.size === 0 ? undefined : rotations;
     },
     async update(plan) {
       for (const family of new Set([...familiesOf(plan), ...tables.keys()])) await bringTo(family, plan);
@@ -137,6 +163,18 @@ export function nftablesBackend(
       for (const family of families) await carryOut(family, [removalOf(family)]);
     },
   };
+}
+
+function listsThere(
+  wanted: ReadonlyMap<string, EndpointList>,
+  found: ReadonlyMap<string, Rotation>,
+): ReadonlyMap<string, EndpointList> {
+  return new Map(
+    [...found].flatMap(([key, { slots }]) => {
+      const list = wanted.get(key);
+      return list === undefined ? [] : [[key, { ...list, slots }] as const];
+    }),
+  );
 }
 
 /** A table is there even if there is no Service yet. */

@@ -4,8 +4,8 @@ import * as fc from "fast-check";
 import { readContent, sameContent } from "./content.ts";
 import { frameRules } from "./frame.ts";
 
-const frame = [...frameRules].flatMap(([chain, count]) =>
-  Array.from({ length: count }, () => ({ rule: { chain } })),
+const frame = [...frameRules].flatMap(([chain, count]): object[] =>
+  count === 0 ? [{ chain: { name: chain } }] : Array.from({ length: count }, () => ({ rule: { chain } })),
 );
 const units = new Map([
   [

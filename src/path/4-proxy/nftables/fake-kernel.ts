@@ -32,16 +32,21 @@ export interface FakeKernel extends RuleKernel {
 export function fakeKernel(): FakeKernel {
   const tables = { ip: fakeTable(), ip6: fakeTable() };
   return {
-    nft: (script) =>
+    nft: (script, { json = false } = {}) =>
       Promise.resolve(
         script
           .split("\n")
           .filter((line) => line !== "")
           .map((line) => {
+            if (line === "list tables") return tables.ip.name("ip") + tables.ip6.name("ip6");
             const words = /^(\w+ \w+) (ip6?) inroad-proxy ?(\S*) ?(.*)$/.exec(line);
             if (words === null) throw new Error(`unknown command: ${line}`);
             const [, command = "", family, name = "", rest = ""] = words;
-            return tables[family === "ip" ? "ip" : "ip6"].carryOut(command, name, rest);
+            return tables[family === "ip" ? "ip" : "ip6"].carryOut(
+              json ? `${command} json` : command,
+              name,
+              rest,
+            );
           })
           .join(""),
       ),
@@ -52,6 +57,8 @@ export function fakeKernel(): FakeKernel {
 }
 
 interface Table {
+  /** Its line in the list of tables; none if it is not there. */
+  name(family: string): string;
   /** Returns what is printed. */
   carryOut(command: string, name: string, rest: string): string;
   send: FakeKernel["send"];
@@ -70,7 +77,7 @@ const PATHS = {
 
 function fakeTable(): Table {
   let chains = new Map<string, Chain>();
-  const tables: Tables = { sets: new Map(), intervals: new Set() };
+  const tables: Tables = { sets: new Map(), intervals: new Set(), filled: new Set() };
 
   const clear = (): void => {
     chains = new Map();
@@ -122,6 +129,7 @@ function fakeTable(): Table {
     if (tables.sets.has(name)) return;
     tables.sets.set(name, new Map());
     if (/flags interval/.test(rest)) tables.intervals.add(name);
+    if (/flags dynamic/.test(rest)) tables.filled.add(name);
   };
 
   const changeElements = (name: string, rest: string, add: boolean): void => {
@@ -151,6 +159,24 @@ function fakeTable(): Table {
     ]),
     ...[...tables.sets].map(([name, set]) => ({ map: { name, elem: [...set] } })),
   ];
+
+  /** As nft prints a table. */
+  const text = (): string =>
+    [
+      ...[...tables.sets].map(([name, set]) => {
+        const flags = tables.filled.has(name) ? "flags dynamic,timeout\n\t\t" : "";
+        const elements = [...set]
+          .map(([key, value]) => (value === "" ? key : `${key} : ${value}`))
+          .join(",\n\t\t");
+        return `\tmap ${name} {\n\t\t${flags}elements = { ${elements} }\n\t}\n`;
+      }),
+      ...[...chains].map(([name, { rules }]) => {
+        const lines = rules.map((rule) =>
+          rule.text.replace("counter", `counter packets ${rule.packets()} bytes 0`),
+        );
+        return `\tchain ${name} {\n${lines.map((line) => `\t\t${line}\n`).join("")}\t}\n`;
+      }),
+    ].join("\n");
 
   const run = (rules: readonly Rule[], packet: Packet): Verdict | undefined => {
     for (const rule of rules) {
@@ -182,9 +208,11 @@ function fakeTable(): Table {
   };
 
   return {
+    name: (family) => (chains.size === 0 ? "" : `table ${family} inroad-proxy\n`),
     carryOut(command, name, rest) {
       if (command === "list map") return listing(name);
-      if (command === "list table") return JSON.stringify({ nftables: content() });
+      if (command === "list table json") return JSON.stringify({ nftables: content() });
+      if (command === "list table") return text();
       const carryOut = commands[command];
       if (carryOut === undefined) throw new Error(`unknown command: ${command}`);
       carryOut(name, rest);

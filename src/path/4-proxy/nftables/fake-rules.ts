@@ -23,6 +23,8 @@ export type Verdict = string;
 
 export interface Rule {
   readonly text: string;
+  /** How many packets came to its counter. */
+  packets(): number;
   run(packet: Packet): Verdict | undefined;
 }
 
@@ -30,6 +32,8 @@ export interface Tables {
   readonly sets: Map<string, Map<string, string>>;
   /** Names of the sets whose last part is a network. */
   readonly intervals: Set<string>;
+  /** Names of the maps that packets fill. */
+  readonly filled: Set<string>;
 }
 
 /** Goes on (true), ends the rule (false), or decides. */
@@ -48,13 +52,17 @@ const fields: readonly (readonly [RegExp, Value])[] = [
 /** @throws Error for words that it does not know. */
 export function compileRule(text: string, tables: Tables): Rule {
   const steps: Step[] = [];
+  let packets = 0;
   for (let rest = text; rest !== "";) {
-    const [step, used] = compileStep(rest, tables);
+    const [step, used] = rest.startsWith("counter ")
+      ? ([() => ((packets += 1), true), "counter".length] as const)
+      : compileStep(rest, tables);
     steps.push(step);
     rest = rest.slice(used).trimStart();
   }
   return {
     text,
+    packets: () => packets,
     run(packet) {
       for (const step of steps) {
         const result = step(packet);
@@ -69,7 +77,6 @@ export function compileRule(text: string, tables: Tables): Rule {
 type Maker = (parts: readonly string[], tables: Tables) => Step;
 
 const statements: readonly (readonly [RegExp, Maker])[] = [
-  [/^counter/, () => () => true],
   [
     /^meta l4proto (tcp|udp|sctp)(?= |$)/,
     ([name]) =>

@@ -1,4 +1,5 @@
 /** The part of a table that is the same on every node: sets, maps, base chains. All Service data is in elements. */
+import { hash } from "node:crypto";
 import type { IpFamily, Protocol } from "#model";
 import { MASQUERADE_MARK, endpointMapOf, tableOf } from "./names.ts";
 
@@ -141,10 +142,14 @@ const hooks: Frame["chains"] = {
   },
 };
 
+/** An empty chain whose name tells which frame the table was made with. */
+export const frameMark = `frame-${hash("sha256", JSON.stringify(frameOf("IPv4"))).slice(0, 12)}`;
+
 /** Number of rules in each static chain; the same in both families. */
-export const frameRules: ReadonlyMap<string, number> = new Map(
-  Object.entries(frameOf("IPv4").chains).map(([name, chain]) => [name, chain.rules.length]),
-);
+export const frameRules: ReadonlyMap<string, number> = new Map([
+  ...Object.entries(frameOf("IPv4").chains).map(([name, chain]) => [name, chain.rules.length] as const),
+  [frameMark, 0],
+]);
 
 /** The type of a list's affinity map: client to address. (nft 1.0.6 crashes at IPv6 addresses with a port.) */
 export function affinityMapType(family: IpFamily): string {
@@ -160,6 +165,7 @@ export function frameScript(family: IpFamily): string {
     `add table ${table}`,
     `delete table ${table}`,
     `add table ${table}`,
+    `add chain ${table} ${frameMark}`,
     ...Object.entries(sets).map(([name, type]) => `add set ${table} ${name} { ${type} }`),
     ...Object.entries(maps).map(([name, type]) => `add map ${table} ${name} { ${type} }`),
     ...Object.entries(chains).map(

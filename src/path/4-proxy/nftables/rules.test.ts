@@ -21,10 +21,23 @@ import type { FakeKernel, Fate } from "./fake-kernel.ts";
 function fakeNode(options: PlanOptions) {
   let now = 0;
   const kernel = fakeKernel();
-  const backend = nftablesBackend(kernel, () => now);
+  let backend = nftablesBackend(kernel, () => now);
   let plan: ProxyPlan | undefined;
   return {
     kernel,
+    /** Another proxy finds what this one left, and goes on with these Services. */
+    async restart(services: readonly TestService[]): Promise<void> {
+      backend = nftablesBackend(kernel, () => now);
+      const snapshot = testSnapshot(...services);
+      const found = await backend.adopt?.(planProxy(snapshot, "node-a", new Map(), options));
+      assert.ok(found);
+      plan = planProxy(snapshot, "node-a", found, options);
+      await backend.update(plan);
+      now += 2000;
+      assert.ok(await backend.intact());
+      now += 2000;
+      assert.ok(await backend.intact());
+    },
     async bringTo(services: readonly TestService[]): Promise<void> {
       const kept = new Map([...(plan?.lists ?? [])].map(([key, { slots }]) => [key, { slots, next: 0 }]));
       const next = planProxy(testSnapshot(...services), "node-a", kept, options);
@@ -64,8 +77,8 @@ test("whatever the cluster becomes, a packet's fate is the one that is explained
       fc.record({ externalIPs: fc.boolean(), masqueradeAll: fc.boolean() }),
       async (clusters, probes, options) => {
         const node = fakeNode(options);
-        for (const services of clusters) {
-          await node.bringTo(services);
+        for (const [i, services] of clusters.entries()) {
+          await (i % 2 === 1 ? node.restart(services) : node.bringTo(services));
           for (const probe of probes) check(node.kernel, services, probe, options);
         }
       },
@@ -103,6 +116,30 @@ test("every window of N connections meets each of N endpoints once", () => {
         await node.bringTo([{ name: "api", clusterIP: "10.96.0.7", endpoints }]);
         const sent = { source: "10.244.1.9", destination: "10.96.0.7", port: 80, protocol: "TCP" } as const;
         const met = Array.from({ length: connections }, () => node.kernel.send(sent, []).endpoint);
+        for (let i = 0; i + count <= met.length; i++) {
+          assert.equal(new Set(met.slice(i, i + count)).size, count);
+        }
+      },
+    ),
+  );
+});
+
+test("who takes over a table goes on with the turn of every list, whatever else changes", () => {
+  return fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: 0, max: 12 }),
+      someCluster,
+      async (count, connections, others) => {
+        const endpoints = Array.from({ length: count }, (_, i) => ({ address: `10.244.0.${i + 2}` }));
+        const own = { name: "api", clusterIP: "10.96.1.1", endpoints };
+        const node = fakeNode({});
+        const sent = { source: "10.244.1.9", destination: "10.96.1.1", port: 80, protocol: "TCP" } as const;
+        const ask = () => node.kernel.send(sent, []).endpoint;
+        await node.bringTo([own]);
+        const met = Array.from({ length: connections }, ask);
+        await node.restart([own, ...others]);
+        met.push(...Array.from({ length: count }, ask));
         for (let i = 0; i + count <= met.length; i++) {
           assert.equal(new Set(met.slice(i, i + count)).size, count);
         }
