@@ -233,7 +233,11 @@ export function startApplying(options: ApplyOptions): Applier {
 /** Whether the rules that give a list its turns must be written anew. */
 function beginsAnew(before: EndpointList, after: EndpointList): boolean {
   const hadAffinity = before.affinitySeconds !== undefined;
-  return before.slots.length !== after.slots.length || hadAffinity !== (after.affinitySeconds !== undefined);
+  return (
+    before.slots.length !== after.slots.length ||
+    before.scheduler !== after.scheduler ||
+    hadAffinity !== (after.affinitySeconds !== undefined)
+  );
 }
 
 /** The lists of a plan. Where the next slot is known the rule will start at slot 0, so the slots are turned to it. */

@@ -27,6 +27,7 @@ import { createProxyMetrics } from "./metrics.ts";
 import { nftablesBackend } from "./nftables/backend.ts";
 import type { PlanOptions } from "./plan.ts";
 import type { Backend, Rotation } from "./rotation.ts";
+import { slotSchedulers } from "./spread.ts";
 import { watchSilence } from "./silent.ts";
 import type { End } from "./silent.ts";
 
@@ -86,7 +87,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel, options.iptables);
   const metrics = createProxyMetrics(mode, node);
   const { externalIPs = false, masqueradeAll = false } = options;
-  const fixed = { externalIPs, masqueradeAll };
+  const fixed = { externalIPs, masqueradeAll, slotSchedulers: slotSchedulers[mode] };
   const health = startHealthServers({
     listen: (port, where) => tcpListener(netns, where === "node" ? "0.0.0.0" : "127.0.0.1", port),
     healthy: () => applier.waitingFor() < STALE_MS && applier.inForce() !== undefined,

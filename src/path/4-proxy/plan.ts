@@ -15,8 +15,9 @@ import type {
   ServicePort,
   Snapshot,
 } from "#model";
-import { firstSlots, nextSlots } from "./rotation.ts";
+import { backendKey, firstSlots, nextSlots } from "./rotation.ts";
 import type { Backend, Rotation } from "./rotation.ts";
+import { hashSlots, weightedTurns } from "./spread.ts";
 
 /** The endpoints of a Service port that share one turn counter. */
 export interface EndpointList {
@@ -27,6 +28,9 @@ export interface EndpointList {
   readonly scheduler: Scheduler;
   /** A client that comes again within this time after its last connection meets the same endpoint; undefined: no affinity. */
   readonly affinitySeconds?: number;
+  /** With scheduler `wrr`: by `backendKey`, for endpoints whose pods have a weight; the others have 1. */
+  readonly weights?: ReadonlyMap<string, number>;
+  /** Who takes which turn; each endpoint once, unless the scheduler is carried out by slots (`PlanOptions`). */
   readonly slots: readonly Backend[];
 }
 
@@ -90,6 +94,8 @@ export interface PlanOptions {
   readonly nodePortAddresses?: readonly string[];
   /** Rewrite the source of every connection to a ClusterIP, also of pods. */
   readonly masqueradeAll?: boolean;
+  /** Schedulers that are carried out by the slots of a list (`spread.ts`). */
+  readonly slotSchedulers?: readonly Scheduler[];
 }
 
 /** The part of a plan that concerns one family. */
@@ -151,7 +157,7 @@ export function planProxy(
     for (const port of service.ports) {
       const planned = planPort({ snapshot, node, options, service, port });
       for (const list of planned.lists) {
-        lists.set(list.key, { ...list, slots: slotsOf(list, node, previous.get(list.key)) });
+        lists.set(list.key, { ...list, slots: slotsOf(list, node, previous.get(list.key), options) });
       }
       // Where two Services claim one address, the first by name has it.
       for (const at of planned.addresses)
@@ -188,8 +194,26 @@ function sortedServices(snapshot: Snapshot): readonly ServiceModel[] {
     .map(([, service]) => service);
 }
 
-function slotsOf(list: EndpointList, node: string, previous: Rotation | undefined): readonly Backend[] {
-  return previous === undefined ? firstSlots(list.slots, node, list.key) : nextSlots(previous, list.slots);
+function slotsOf(
+  { key, scheduler, weights, slots }: EndpointList,
+  node: string,
+  previous: Rotation | undefined,
+  { slotSchedulers = [] }: PlanOptions,
+): readonly Backend[] {
+  const bySlots = slotSchedulers.includes(scheduler);
+  if (bySlots && scheduler === "sh") {
+    const table = hashSlots(slots);
+    return previous !== undefined && sameSlots(previous.slots, table) ? previous.slots : table;
+  }
+  const turns = bySlots && scheduler === "wrr" ? weightedTurns(slots, weights ?? new Map()) : slots;
+  return previous === undefined ? firstSlots(turns, node, key) : nextSlots(previous, turns);
+}
+
+function sameSlots(some: readonly Backend[], others: readonly Backend[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every((slot, i) => backendKey(slot) === backendKey(others[i] ?? slot))
+  );
 }
 
 interface PlannedPort {
@@ -238,7 +262,7 @@ function planFamily(context: PortContext, family: IpFamily, places: readonly Add
     const choice = choose(traffic);
     if (choice.usable.length === 0) return { kind: choice.policyDrop ? "drop" : "reject" };
     const key = sameEndpoints(choice.usable, everywhere) ? listKey : `${listKey} local`;
-    lists.set(key, listOf(key, family, service, port, choice.usable));
+    lists.set(key, listOf(key, family, context, choice.usable));
     for (const endpoint of choice.usable) reachable.add(endpoint);
     return { kind: "list", list: key };
   };
@@ -279,13 +303,23 @@ function sourceRangesOf(
 function listOf(
   key: string,
   family: IpFamily,
-  service: ServiceModel,
-  { protocol }: ServicePort,
+  { snapshot, service, port: { protocol } }: PortContext,
   endpoints: readonly Endpoint[],
 ): EndpointList {
   const { affinityTimeoutSeconds: affinitySeconds, scheduler = "rr" } = service;
   const affinity = affinitySeconds === undefined ? {} : { affinitySeconds };
-  return { key, family, protocol, scheduler, ...affinity, slots: endpoints.map(backendOf) };
+  const weights = scheduler === "wrr" ? { weights: weightsOf(snapshot, endpoints) } : {};
+  return { key, family, protocol, scheduler, ...affinity, ...weights, slots: endpoints.map(backendOf) };
+}
+
+function weightsOf(snapshot: Snapshot, endpoints: readonly Endpoint[]): ReadonlyMap<string, number> {
+  return new Map(
+    endpoints.flatMap((endpoint) => {
+      const { pod } = endpoint;
+      const weight = pod && snapshot.pods.get(`${pod.namespace}/${pod.name}`)?.weight;
+      return weight === undefined ? [] : [[backendKey(endpoint), weight] as const];
+    }),
+  );
 }
 
 type AddressAt = Pick<VirtualAddress, "kind" | "address" | "port">;

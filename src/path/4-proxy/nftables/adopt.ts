@@ -49,9 +49,11 @@ interface TurnRule {
   readonly taken: number;
 }
 
+const TURN = /(?:numgen inc|jhash ip6? saddr) mod (\d+)(?: seed 0x[\da-f]+)?(?: offset (\d+))?/;
+
 function* turnRulesIn({ chains, packets }: Listing): Iterable<readonly [string, TurnRule]> {
   for (const [chain, rules] of chains) {
-    const [, count, offset = 0] = /numgen inc mod (\d+)(?: offset (\d+))?/.exec(rules.at(-1) ?? "") ?? [];
+    const [, count, offset = 0] = TURN.exec(rules.at(-1) ?? "") ?? [];
     if (count === undefined) continue;
     yield [chain, { count: Number(count), offset: Number(offset), taken: packets.get(chain) ?? 0 }];
   }
@@ -81,6 +83,7 @@ function normal(rule: string): string {
   return rule
     .replace(/ dnat (?:ip6? )?(?:addr \. port )?to /, " dnat to ")
     .replace(/ offset 0(?= )/, "")
+    .replace(/ seed 0x0(?= )/, "")
     .replace(/ : (\d+)$/, ":$1")
     .replace(/ timeout (\S+)/, (_, time: string) => ` timeout ${secondsIn(time)}`);
 }

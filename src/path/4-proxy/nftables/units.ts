@@ -77,8 +77,9 @@ function sourceOf(at: VirtualAddress, plan: FamilyPlan): readonly unknown[] {
 /** The chains that give a list's endpoints their turns, the list's own first; `BLOCK` stands for an offset that is not known. */
 export function chainsOf(list: EndpointList, offset: number | "BLOCK"): readonly Chain[] {
   const ip = ipOf(list.family);
-  const turn = `numgen inc mod ${list.slots.length} offset ${offset}`;
-  const rule = `${sentBy(list)} counter dnat ${ip} addr . port to ${turn} map @${endpointMapOf(list.protocol)}`;
+  const number = `mod ${list.slots.length}`;
+  const turn = list.scheduler === "sh" ? `jhash ${ip} saddr ${number} seed 0x0` : `numgen inc ${number}`;
+  const rule = `${sentBy(list)} counter dnat ${ip} addr . port to ${turn} offset ${offset} map @${endpointMapOf(list.protocol)}`;
   const name = chainOf(list.key);
   if (list.affinitySeconds === undefined) return [{ name, rules: [rule] }];
   return [
