@@ -5,7 +5,8 @@ import { endpointText, type ObjectRef, type Snapshot } from "#model";
 import { observe as observeIngress } from "#path/ingress";
 import type { LoadBalancer } from "#path/load-balancer";
 import { leftBy } from "#path/node";
-import { listFor, type Proxy, type ProxyMode, type Rotation } from "#path/proxy";
+import { listFor, rememberedKey, type Proxy, type ProxyMode, type Rotation } from "#path/proxy";
+import type { ProxyFacts } from "#path";
 import {
   accountOf,
   compare,
@@ -26,7 +27,7 @@ export interface TraceContext {
   readonly balancer: Pick<LoadBalancer, "nodeOfMark">;
   readonly proxyMode: ProxyMode;
   /** By node. */
-  readonly proxies: ReadonlyMap<string, Pick<Proxy, "rotation" | "rulesOf" | "silent">>;
+  readonly proxies: ReadonlyMap<string, Pick<Proxy, "remembered" | "rotation" | "rulesOf" | "silent">>;
   /** `file:line` of an object in the user's manifests. */
   readonly locate: (object: ObjectRef) => string | undefined;
 }
@@ -48,8 +49,9 @@ export async function traceRequest(context: TraceContext, sender: Sender, order:
   const snapshot = context.snapshot();
   const options = { locate: context.locate };
   const known = { internetAddress: addresses.internet, proxies: factsOf(context) };
-  const turns = await readTurns(context, predict(snapshot, request, undefined, known));
-  const proxies = { ...known.proxies, turns };
+  const first = predict(snapshot, request, undefined, known);
+  const [turns, remembered] = await Promise.all([readTurns(context, first), readRemembered(context, first)]);
+  const proxies = { ...known.proxies, turns, remembered };
   if (dryRun) {
     const prediction = predict(snapshot, request, undefined, { ...known, proxies });
     return compare(prediction, undefined, options);
@@ -86,6 +88,25 @@ async function readTurns(
       ({ place, flow }) => listFor(prediction.snapshot, { ...place, node }, flow) ?? [],
     );
     return [node, await proxy.rotation([...new Set(lists)]).catch(() => new Map())] as const;
+  });
+  return new Map(await Promise.all(read));
+}
+
+/** Which endpoint every node remembers for the clients that the request is sent by, where a Service wants that. */
+async function readRemembered(
+  { proxies }: TraceContext,
+  prediction: Prediction,
+): Promise<NonNullable<ProxyFacts["remembered"]>> {
+  const read = [...proxies].map(async ([node, proxy]) => {
+    const asked = crossings(prediction).flatMap(({ place, flow }) => {
+      const list = listFor(prediction.snapshot, { ...place, node }, flow);
+      return list === undefined ? [] : [{ list, client: flow.source.address }];
+    });
+    const known = asked.map(async ({ list, client }) => {
+      const met = await proxy.remembered(list, client).catch(() => undefined);
+      return met === undefined ? [] : [[rememberedKey(list, client), met.endpoint] as const];
+    });
+    return [node, new Map((await Promise.all(known)).flat())] as const;
   });
   return new Map(await Promise.all(read));
 }

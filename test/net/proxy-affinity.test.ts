@@ -152,10 +152,10 @@ for (const mode of everyMode) {
 test("nftables: who is remembered for which endpoint can be asked, until the time is over", async (t) => {
   const at = await crowd(t, "nftables", sticky(three, { affinitySeconds: 1 }));
   const [from = ""] = clients;
-  assert.equal(await at.proxy.remembered(LIST, from), undefined);
+  assert.deepEqual(await at.proxy.remembered(LIST, from), {});
   const name = nameIn(await ask(at.client, CLUSTER_IP, 80, { from }));
   const address = three.find((one) => one.pod === name)?.address;
-  assert.deepEqual(await at.proxy.remembered(LIST, from), { address, port: 8080 });
-  await eventually(async () => assert.equal(await at.proxy.remembered(LIST, from), undefined));
+  assert.deepEqual(await at.proxy.remembered(LIST, from), { endpoint: { address, port: 8080 } });
+  await eventually(async () => assert.deepEqual(await at.proxy.remembered(LIST, from), {}));
   assert.notEqual(nameIn(await ask(at.client, CLUSTER_IP, 80, { from })), name);
 });

@@ -16,20 +16,20 @@ import type {
   Snapshot,
   Step,
 } from "#model";
+import { orderOf } from "./order.ts";
+import type { KnownOrder } from "./order.ts";
 import { addressKey, planProxy, servicePortKey } from "./plan.ts";
-import type { EndpointList, PlanOptions, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
+import type { PlanOptions, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
 import { predictedIn } from "./predicted.ts";
 import { notLetIn, refusal } from "./refusal.ts";
 import { backendKey } from "./rotation.ts";
-import type { Rotation } from "./rotation.ts";
+import { slotSchedulers } from "./spread.ts";
 
 type ProxyPlace = Extract<Place, { at: "proxy" }>;
 
-export interface ExplainOptions extends PlanOptions {
+export interface ExplainOptions extends PlanOptions, KnownOrder {
   /** Which rules the node has; `nftables` if not said. */
   readonly mode?: "nftables" | "iptables";
-  /** The lists in force on this node (`Proxy.rotation`): tells whose turn is next. */
-  readonly rotation?: ReadonlyMap<string, Rotation>;
 }
 
 /**
@@ -48,7 +48,8 @@ export function explain(
     const reason = "the address of the destination is not known";
     return { steps: [], outcome: { kind: "unknown", reason }, assumptions: [] };
   }
-  const plan = planProxy(snapshot, place.node, options.rotation, options);
+  const bySlots = { slotSchedulers: slotSchedulers[options.mode ?? "nftables"] ?? [] };
+  const plan = planProxy(snapshot, place.node, options.rotation, { ...bySlots, ...options });
   const at = plan.addresses.get(addressKey({ address, protocol: flow.protocol, port }));
   const found = at === undefined ? undefined : findPort(snapshot, at);
   const context = { snapshot, place, flow, options, plan, address };
@@ -169,19 +170,19 @@ function explainService(context: ServiceContext): Explanation {
     reason: r.reason,
   }));
   const list = target.kind === "list" ? plan.lists.get(target.list) : undefined;
-  const alternatives = list === undefined ? [] : inTurn(list, options).map((b) => alternativeOf(context, b));
-  const known = list !== undefined && options.rotation?.has(list.key) === true;
-  const next = known && alternatives.length > 1 ? alternatives[0]?.name : undefined;
+  const order = list && orderOf(list, options.mode ?? "nftables", flow.source.address, options);
+  const alternatives = (order?.backends ?? []).map((backend) => alternativeOf(context, backend));
+  const next = order?.knowsNext === true && alternatives.length > 1 ? alternatives[0]?.name : undefined;
   const chosen = next ?? (alternatives.length === 1 ? alternatives[0]?.name : undefined);
   const step = stepOf(context, {
     action: target.kind === "list" ? "DNAT" : target.kind,
     to: chosen ?? (target.kind === "list" ? at.servicePort : endOf(flow)),
     decision: {
-      algorithm: "round robin",
+      algorithm: order?.algorithm ?? "round robin",
       candidates,
       ...(chosen === undefined ? {} : { chosen }),
       ...(next === undefined ? {} : { next }),
-      reason: reasonOf(context, traffic, alternatives.length, next),
+      reason: reasonOf(context, traffic, choice.usable.length, alternatives, next),
     },
     evaluated: [
       { what: addressKey(at), matched: true, why: `${at.kind} of ${at.servicePort}` },
@@ -202,13 +203,6 @@ function explainService(context: ServiceContext): Explanation {
     outcast ?? (target.kind === "list" ? { kind: "next", alternatives } : refusal(context, target.kind));
   const about = { kind: "Service", namespace: service.namespace, name: service.name };
   return { steps: [step], outcome, assumptions: findingsAbout(snapshot, about) };
-}
-
-function inTurn(list: EndpointList, options: ExplainOptions): readonly Pick<Endpoint, "address" | "port">[] {
-  const rotation = options.rotation?.get(list.key);
-  // Of another length, the plan has already turned the slots so that the next one is first.
-  const next = rotation?.slots.length === list.slots.length ? rotation.next : 0;
-  return [...list.slots.slice(next), ...list.slots.slice(0, next)];
 }
 
 function alternativeOf(context: ServiceContext, backend: Pick<Endpoint, "address" | "port">): Alternative {
@@ -254,6 +248,7 @@ function reasonOf(
   context: ServiceContext,
   traffic: EndpointQuery["traffic"],
   count: number,
+  alternatives: readonly Alternative[],
   next: string | undefined,
 ): string {
   const { at, service, place } = context;
@@ -266,9 +261,11 @@ function reasonOf(
   const turn =
     count < 2
       ? ""
-      : next === undefined
-        ? "; whose turn it is only the kernel of the node knows"
-        : `; next in turn is ${next}`;
+      : alternatives.length === 1
+        ? `; this client meets ${alternatives[0]?.name}`
+        : next === undefined
+          ? "; whose turn it is only the kernel of the node knows"
+          : `; next in turn is ${next}`;
   return `${count} usable endpoint${count === 1 ? "" : "s"} of ${at.servicePort} on ${place.node}, ${policy}${turn}`;
 }
 

@@ -32,8 +32,9 @@ import { watchSilence } from "./silent.ts";
 import type { End } from "./silent.ts";
 
 export { explain, listFor } from "./explain.ts";
+export { rememberedKey } from "./order.ts";
 export { chosenEndpoint } from "./observe.ts";
-export type { Rotation } from "./rotation.ts";
+export type { Backend, Rotation } from "./rotation.ts";
 
 export type ProxyMode = "nftables" | "iptables";
 
@@ -68,8 +69,11 @@ export interface Proxy {
   rotation(lists: readonly string[]): Promise<ReadonlyMap<string, Rotation>>;
   /** Endpoints that get nothing new since they do not answer this node (`address:port`). */
   silent(): ReadonlySet<string>;
-  /** The endpoint that a client's next connection to a list goes to because it met it before (sessionAffinity ClientIP). */
-  remembered(list: string, client: string): Promise<Backend | undefined>;
+  /**
+   * The endpoint that a client's next connection to a list goes to because it met it before (sessionAffinity ClientIP);
+   * without `endpoint` it takes a turn. Undefined: the rules of this mode do not tell.
+   */
+  remembered(list: string, client: string): Promise<{ readonly endpoint?: Backend } | undefined>;
   /** The rules of a list, as the kernel has them. */
   rulesOf(list: string): Promise<readonly string[]>;
   /** Closes its ports and removes all its rules, or leaves them in force for the next proxy of this node. */
@@ -87,7 +91,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel, options.iptables);
   const metrics = createProxyMetrics(mode, node);
   const { externalIPs = false, masqueradeAll = false } = options;
-  const fixed = { externalIPs, masqueradeAll, slotSchedulers: slotSchedulers[mode] };
+  const fixed = { externalIPs, masqueradeAll, slotSchedulers: slotSchedulers[mode] ?? [] };
   const health = startHealthServers({
     listen: (port, where) => tcpListener(netns, where === "node" ? "0.0.0.0" : "127.0.0.1", port),
     healthy: () => applier.waitingFor() < STALE_MS && applier.inForce() !== undefined,
@@ -124,7 +128,11 @@ export function startProxy(options: ProxyOptions): Proxy {
     ready: applier.ready,
     programmed: (snapshot) => applier.programmed(snapshot),
     rotation: (lists) => applier.rotation(lists),
-    remembered: async (list, client) => backend.remembered?.(list, client),
+    async remembered(list, client) {
+      if (backend.remembered === undefined) return undefined;
+      const endpoint = await backend.remembered(list, client);
+      return endpoint === undefined ? {} : { endpoint };
+    },
     rulesOf: (list) => backend.rulesOf(list),
     silent: silence.silent,
     async close({ keepRules = false } = {}) {

@@ -13,8 +13,8 @@ const MOST_TURNS = 1024;
 const SLOTS_PER_ENDPOINT = 16;
 const MOST_HASH_SLOTS = 4096;
 
-/** Which schedulers the rules of a mode carry out by slots; with the others of these two modes endpoints take turns. */
-export const slotSchedulers: Readonly<Record<"nftables" | "iptables", readonly Scheduler[]>> = {
+/** By mode: the schedulers that its rules carry out by slots. */
+export const slotSchedulers: Readonly<Partial<Record<string, readonly Scheduler[]>>> = {
   nftables: ["wrr", "sh"],
   iptables: ["wrr"],
 };
