@@ -1,0 +1,151 @@
+/** Keeps a node's table `inroad-policy` equal to the newest snapshot, one transaction per change. */
+import { messageOf } from "#lib/errors";
+import type { IpFamily } from "#lib/ip";
+import type { Log } from "#lib/log";
+import { nft } from "#kernel";
+import type { NetNs } from "#kernel";
+import { isolating } from "#model";
+import type { Snapshot, SnapshotSource } from "#model";
+import type { PodIdentity } from "../sandboxes.ts";
+import { planPolicy } from "./plan.ts";
+import type { TableContent } from "./plan.ts";
+import { changeScripts, rebuildScripts } from "./script.ts";
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 5000;
+
+/** The policies of one node. */
+export interface PolicyPlane {
+  /** Resolves when the first snapshot is in force. */
+  readonly ready: Promise<void>;
+  /** Resolves when this snapshot of the source, or a later one, is in force; rejects if closed before. */
+  programmed(snapshot: Snapshot): Promise<void>;
+  /**
+   * Resolves when a snapshot is in force that holds the pod, with this address if any policy selects it: from then on,
+   * its first packet meets what is meant for it. Rejects if closed before.
+   */
+  covers(pod: PodIdentity, address: string): Promise<void>;
+  /** Ends the work and takes the tables away. */
+  close(): Promise<void>;
+}
+
+export interface PolicyPlaneOptions {
+  readonly source: SnapshotSource;
+  readonly node: string;
+  readonly ns: NetNs;
+  readonly log: Log;
+}
+
+interface Waiter {
+  readonly holds: (snapshot: Snapshot, place: number) => boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Begins at once; a failed transaction is followed by making the tables anew, with growing pauses. */
+export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions): PolicyPlane {
+  const closing = new AbortController();
+  let inForce: readonly TableContent[] | undefined = [];
+  /** Families that may have a table. */
+  const present = new Set<IpFamily>();
+  let newest: Snapshot | undefined;
+  let done = 0;
+  let wanted = 1;
+  const places = new WeakMap<Snapshot, number>([[source.current(), wanted]]);
+  let waiters: Waiter[] = [];
+  let working: Promise<void> | undefined;
+
+  const step = async (): Promise<void> => {
+    const [snapshot, place] = [source.current(), wanted];
+    const content = planPolicy(snapshot, node);
+    const scripts =
+      inForce === undefined ? rebuildScripts(content, present) : changeScripts(inForce, content);
+    for (const { family } of content) present.add(family);
+    // Unknown if one of them fails.
+    if (scripts.length > 0) inForce = undefined;
+    for (const script of scripts) await nft(ns, `${script}\n`);
+    inForce = content;
+    newest = snapshot;
+    done = place;
+    const reached = waiters.filter(({ holds }) => holds(snapshot, place));
+    waiters = waiters.filter((waiter) => !reached.includes(waiter));
+    for (const { resolve } of reached) resolve();
+  };
+
+  const isBehind = (): boolean => !closing.signal.aborted && done < wanted;
+
+  const work = async (): Promise<void> => {
+    let failures = 0;
+    while (isBehind()) {
+      try {
+        await step();
+        failures = 0;
+      } catch (error) {
+        const pause = Math.min(FIRST_PAUSE_MS * 2 ** failures++, LONGEST_PAUSE_MS);
+        log.warn(`policies not in force, trying again in ${pause} ms: ${messageOf(error)}`);
+        await sleep(pause, closing.signal);
+      }
+    }
+  };
+
+  const kick = (): void => {
+    working ??= work().finally(() => {
+      working = undefined;
+      // What came between the last look and now.
+      if (isBehind()) kick();
+    });
+  };
+
+  const until = (holds: Waiter["holds"]): Promise<void> =>
+    new Promise((resolve, reject) => {
+      if (newest !== undefined && holds(newest, done)) return resolve();
+      if (closing.signal.aborted) return reject(new Error("the policies are closed"));
+      waiters.push({ holds, resolve, reject });
+    });
+  const programmed = (snapshot: Snapshot): Promise<void> => {
+    const from = places.get(snapshot) ?? wanted;
+    return until((_, place) => place >= from);
+  };
+
+  const unsubscribe = source.subscribe((snapshot) => {
+    places.set(snapshot, ++wanted);
+    kick();
+  });
+  const ready = programmed(source.current());
+  ready.catch(() => undefined);
+  kick();
+
+  return {
+    ready,
+    programmed,
+    covers: (pod, address) => until((snapshot) => holdsPod(snapshot, pod, address)),
+    async close() {
+      unsubscribe();
+      closing.abort();
+      await working;
+      for (const { reject } of waiters) reject(new Error("the policies were closed"));
+      for (const script of rebuildScripts([], present)) await nft(ns, `${script}\n`);
+    },
+  };
+}
+
+function holdsPod(snapshot: Snapshot, { namespace, name, uid }: PodIdentity, address: string): boolean {
+  const pod = snapshot.pods.get(`${namespace}/${name}`);
+  if (pod?.uid !== uid) return false;
+  const selected = (["egress", "ingress"] as const).some((way) => isolating(snapshot, pod, way).length > 0);
+  return !selected || snapshot.podsByAddress.get(address)?.uid === uid;
+}
+
+/** Waits, but not longer than until the signal. */
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
+}
