@@ -180,13 +180,14 @@ interface NodeParts {
 }
 
 /** Runs the pods of a node. */
-function startAgent({ node, ns, sandboxes, annotations }: NodeNetwork, parts: NodeParts): NodeAgent {
+function startAgent({ node, ns, sandboxes, policy, annotations }: NodeNetwork, parts: NodeParts): NodeAgent {
   const { config, log, ...rest } = parts;
   return startNodeAgent({
     ...rest,
     node: { ...node, annotations },
     ns,
     sandboxes,
+    policy,
     commands: config.commands,
     stateDir: config.stateDir,
     dns: { address: addresses.dnsService, domain: config.domain },

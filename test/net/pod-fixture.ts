@@ -67,13 +67,14 @@ export async function startWorld(options: {
     log: silentLog,
   });
   await network.ready;
-  const agents = [...network.nodes.values()].map(({ node, ns, sandboxes, annotations }) =>
+  const agents = [...network.nodes.values()].map(({ node, ns, sandboxes, policy, annotations }) =>
     startNodeAgent({
       client,
       source,
       node: { ...node, annotations },
       ns,
       sandboxes,
+      policy,
       components: options.components ?? {},
       commands: options.commands ?? [],
       stateDir,
