@@ -4,7 +4,7 @@ import { conntrack, type ConntrackEntry, type NetNs } from "#kernel";
 import { endpointText, type ObjectRef, type Snapshot } from "#model";
 import { observe as observeIngress } from "#path/ingress";
 import type { LoadBalancer } from "#path/load-balancer";
-import { leftBy } from "#path/node";
+import { leftBy, type PolicyPlane } from "#path/node";
 import { listFor, type Proxy, type ProxyMode, type Rotation } from "#path/proxy";
 import {
   accountOf,
@@ -27,6 +27,8 @@ export interface TraceContext {
   readonly proxyMode: ProxyMode;
   /** By node. */
   readonly proxies: ReadonlyMap<string, Pick<Proxy, "rotation" | "rulesOf" | "silent">>;
+  /** The NetworkPolicies in force, by node. */
+  readonly policies: ReadonlyMap<string, Pick<PolicyPlane, "denied">>;
   /** `file:line` of an object in the user's manifests. */
   readonly locate: (object: ObjectRef) => string | undefined;
 }
@@ -121,9 +123,19 @@ async function gather(context: TraceContext, snapshot: Snapshot, sent: SentReque
     client: sent,
     conntrack: tracked,
     routes: await routes(context.client, snapshot, tracked),
+    denied: await deniedBy(context),
     ...(ingress === undefined ? {} : { ingress }),
     ...(pod === undefined ? {} : { pod }),
   };
+}
+
+/** What policies kept back on each node that could be read. */
+async function deniedBy({ policies }: TraceContext): Promise<NonNullable<Observations["denied"]>> {
+  const read = [...policies].map(async ([node, policy]) => {
+    const entries = await policy.denied().catch(() => undefined);
+    return entries === undefined ? [] : [{ node, entries }];
+  });
+  return (await Promise.all(read)).flat();
 }
 
 async function ingressRecord(

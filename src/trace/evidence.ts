@@ -1,7 +1,7 @@
 /** Finds the evidence that belongs to one connection: its conntrack entries and the answers to its questions. */
 import type { Alternative, Flow, Snapshot } from "#model";
 import type { Here, Pick } from "#path";
-import type { Observations, TrackedConnection, Tuple } from "./types.ts";
+import type { DeniedConnection, Observations, TrackedConnection, Tuple } from "./types.ts";
 
 /** What a node's connection tracking says of a flow. */
 export type Tracked =
@@ -29,6 +29,29 @@ export function trackedAt(observations: Observations, node: string, flow: Flow):
       (leadsTo(original.destination, original.destinationPort) || leadsTo(reply.source, reply.sourcePort)),
   );
   return entry === undefined ? { kind: "none" } : { kind: "entry", entry };
+}
+
+/**
+ * What a node's policies kept back of a flow, or why that is not known. `ends` are the destinations that the flow may have
+ * been translated to before.
+ */
+export function deniedAt(
+  observations: Observations,
+  node: string,
+  flow: Flow,
+  ends: readonly string[],
+): DeniedConnection | "not read" | undefined {
+  const read = observations.denied?.find((given) => given.node === node);
+  if (read === undefined) return "not read";
+  const { masqueraded } = flow.source;
+  const seen = masqueraded === undefined ? flow : { ...flow, source: { address: masqueraded } };
+  const sources = sourcesOf(observations, seen);
+  return read.entries.find(
+    ({ protocol, source, sourcePort, destination, destinationPort }) =>
+      protocol.toUpperCase() === flow.protocol &&
+      ends.includes(`${destination}:${destinationPort}`) &&
+      sources.some((end) => end.address === source && end.port === sourcePort),
+  );
 }
 
 interface End {
@@ -117,6 +140,10 @@ function wasTaken(
   }
   if (place.at === "edge") {
     if (!("node" in next)) return false;
+    const balanced = trackedAt(observations, "edge", flow);
+    if (balanced.kind === "entry" && balanced.entry.toNode !== undefined) {
+      return balanced.entry.toNode === next.node;
+    }
     const tracked = trackedAt(observations, next.node, flow);
     return tracked.kind === "missing"
       ? next.node === ingressPod(snapshot, observations)?.node
@@ -126,6 +153,8 @@ function wasTaken(
   const end = `${after.destination.address}:${after.destination.port}`;
   const tracked = trackedAt(observations, place.node, flow);
   if (tracked.kind === "entry") return wentTo(tracked.entry) === end;
+  const denied = deniedAt(observations, place.node, flow, [end]);
+  if (typeof denied === "object") return true;
   return (
     place.from === "outside" && after.destination.address === ingressPod(snapshot, observations)?.address
   );

@@ -16,7 +16,7 @@ import {
 } from "#kernel";
 import type { NetNs } from "#kernel";
 import { silentLog } from "#lib/log";
-import type { PolicyDirection, Snapshot } from "#model";
+import type { Snapshot } from "#model";
 import { startPolicyPlane } from "#path/node";
 import type { PolicyPlane } from "#path/node";
 import { settableSource } from "../../src/path/4-proxy/testing.ts";
@@ -100,7 +100,7 @@ export async function startPolicyLab(): Promise<PolicyLab> {
       await Promise.all([...planes.values()].map((plane) => plane.programmed(snapshot)));
       for (const ns of nodes.values()) await forgetDenied(ns);
     },
-    probe: (probes) => probeAll([...nodes.values()], place, probes),
+    probe: (probes) => probeAll([...planes.values()], place, probes),
     async close() {
       for (const step of undo.reverse()) await step();
     },
@@ -168,7 +168,7 @@ function serve(ns: NetNs, address: string): (() => unknown)[] {
 let nextPort = 10_000;
 
 async function probeAll(
-  nodes: readonly NetNs[],
+  planes: readonly PolicyPlane[],
   place: (name: string) => NetNs,
   probes: readonly Probe[],
 ): Promise<ReadonlySet<Probe>> {
@@ -183,8 +183,9 @@ async function probeAll(
     [...open].every(([tuple, { probe }]) => answered.has(probe) || denied.has(tuple));
   const deadline = Date.now() + 20_000;
   try {
-    while (!isDecided(await readDenied(nodes))) {
-      if (Date.now() > deadline) throw new Error(`undecided: ${await undecided(nodes, open, answered)}`);
+    while (!isDecided(await readDenied(planes))) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      if (Date.now() > deadline) throw new Error(`undecided: ${await undecided(planes, open, answered)}`);
     }
     return answered;
   } finally {
@@ -193,14 +194,15 @@ async function probeAll(
 }
 
 async function undecided(
-  nodes: readonly NetNs[],
+  planes: readonly PolicyPlane[],
   open: ReadonlyMap<string, { readonly probe: Probe }>,
   answered: ReadonlySet<Probe>,
 ): Promise<string> {
-  const denied = await readDenied(nodes);
+  const denied = await readDenied(planes);
   return [...open]
     .filter(([tuple, { probe }]) => !answered.has(probe) && !denied.has(tuple))
     .map(([tuple]) => tuple)
+    .slice(0, 5)
     .join(", ");
 }
 
@@ -229,37 +231,24 @@ function send(ns: NetNs, probe: Probe, sourcePort: number, onAnswer: () => void)
   return () => socket.close();
 }
 
-const directions: readonly PolicyDirection[] = ["egress", "ingress"];
-
-/** The sets that a node records into, in nft's words. A family without policies has none. */
-async function deniedSets(ns: NetNs): Promise<string[]> {
-  const tables = await nft(ns, "list tables\n");
-  return [...tables.matchAll(/^table (ip6?) inroad-policy$/gm)].flatMap(([, family = ""]) =>
-    directions.map((direction) => `${family} inroad-policy denied-${direction}`),
+/** What the nodes recorded as kept back, as `tupleOf` writes it. */
+async function readDenied(planes: Iterable<PolicyPlane>): Promise<ReadonlySet<string>> {
+  const read = await Promise.all([...planes].map((plane) => plane.denied()));
+  return new Set(
+    read
+      .flat()
+      .map(({ source, sourcePort, destination, destinationPort, protocol }) =>
+        [source, sourcePort, destination, destinationPort, protocol].join(" "),
+      ),
   );
 }
 
 async function forgetDenied(ns: NetNs): Promise<void> {
-  for (const set of await deniedSets(ns)) await nft(ns, `flush set ${set}\n`);
-}
-
-interface Listing {
-  readonly nftables: readonly {
-    readonly set?: {
-      readonly elem?: readonly { readonly elem: { readonly val: { readonly concat: unknown[] } } }[];
-    };
-  }[];
-}
-
-/** What the nodes recorded as kept back, as `tupleOf` writes it. */
-async function readDenied(nodes: readonly NetNs[]): Promise<ReadonlySet<string>> {
-  const denied = new Set<string>();
-  for (const ns of nodes) {
-    for (const set of await deniedSets(ns)) {
-      const { nftables }: Listing = JSON.parse(await nft(ns, `list set ${set}\n`, { json: true }));
-      for (const { elem } of nftables.flatMap((item) => item.set?.elem ?? []))
-        denied.add(elem.val.concat.join(" "));
-    }
+  const tables = await nft(ns, "list tables\n");
+  for (const [, family = ""] of tables.matchAll(/^table (ip6?) inroad-policy$/gm)) {
+    await nft(
+      ns,
+      ["egress", "ingress"].map((way) => `flush set ${family} inroad-policy denied-${way}\n`).join(""),
+    );
   }
-  return denied;
 }

@@ -7,9 +7,11 @@ import type { NetNs } from "#kernel";
 import { isolating } from "#model";
 import type { Snapshot, SnapshotSource } from "#model";
 import type { PodIdentity } from "../sandboxes.ts";
-import { planPolicy } from "./plan.ts";
+import { readDenied } from "./observe.ts";
+import type { DeniedConnection } from "./observe.ts";
+import { deniedSet, directions, planPolicy } from "./plan.ts";
 import type { TableContent } from "./plan.ts";
-import { changeScripts, rebuildScripts } from "./script.ts";
+import { changeScripts, rebuildScripts, tableOf } from "./script.ts";
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5000;
@@ -25,6 +27,8 @@ export interface PolicyPlane {
    * its first packet meets what is meant for it. Rejects if closed before.
    */
   covers(pod: PodIdentity, address: string): Promise<void>;
+  /** What was kept back within the last minute; where there is too much of it, only a part. Throws `NftFailed`. */
+  denied(): Promise<readonly DeniedConnection[]>;
   /** Ends the work and takes the tables away. */
   close(): Promise<void>;
 }
@@ -119,6 +123,15 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
     ready,
     programmed,
     covers: (pod, address) => until((snapshot) => holdsPod(snapshot, pod, address)),
+    async denied() {
+      const sets = (inForce ?? []).flatMap(({ family }) =>
+        directions.map((direction) => ({ direction, set: `${tableOf(family)} ${deniedSet(direction)}` })),
+      );
+      const read = sets.map(async ({ direction, set }) =>
+        readDenied(await nft(ns, `list set ${set}\n`, { json: true }), direction),
+      );
+      return (await Promise.all(read)).flat();
+    },
     async close() {
       unsubscribe();
       closing.abort();
@@ -132,7 +145,7 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
 function holdsPod(snapshot: Snapshot, { namespace, name, uid }: PodIdentity, address: string): boolean {
   const pod = snapshot.pods.get(`${namespace}/${name}`);
   if (pod?.uid !== uid) return false;
-  const selected = (["egress", "ingress"] as const).some((way) => isolating(snapshot, pod, way).length > 0);
+  const selected = directions.some((way) => isolating(snapshot, pod, way).length > 0);
   return !selected || snapshot.podsByAddress.get(address)?.uid === uid;
 }
 

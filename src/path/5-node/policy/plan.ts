@@ -7,7 +7,16 @@ import { familyOf } from "#lib/ip";
 import type { IpFamily } from "#lib/ip";
 import { isolating, namedPorts } from "#model";
 import type { PodModel, PolicyDirection, PolicyModel, PolicyRule, Snapshot } from "#model";
-import { fieldsOf, namedPortsSet, peersSet, prefixOf, ruleTexts, words } from "./rules.ts";
+import {
+  chainOf,
+  fieldsOf,
+  isolationOf,
+  namedPortsSet,
+  peersSet,
+  podsSet,
+  ruleTexts,
+  words,
+} from "./rules.ts";
 
 export interface SetContent {
   /** nft's words between the braces. */
@@ -23,7 +32,7 @@ export interface TableContent {
 }
 
 const families: readonly IpFamily[] = ["IPv4", "IPv6"];
-const directions: readonly PolicyDirection[] = ["egress", "ingress"];
+export const directions: readonly PolicyDirection[] = ["egress", "ingress"];
 
 /**
  * The table of each family in which a policy selects a pod of this node; no table where none does. Only policies that select
@@ -102,13 +111,12 @@ function planDirection(context: Context, direction: PolicyDirection): Pick<Table
   const chains = new Map<string, readonly string[]>();
   const dispatch: string[] = [];
   for (const [namespace, { pods, policies }] of byNamespace(context, direction)) {
-    const name = `isolated/${namespace}/${direction}`;
+    const name = isolationOf(namespace, direction);
     sets.set(name, setOf(`type ${words[context.family].address};`, pods));
     for (const policy of policies) addPolicy(context, direction, policy, { sets, chains });
-    const jumps = policies.map((policy) => {
-      const prefix = prefixOf(policy);
-      return `${ip} ${self} @${prefix}/pods jump ${prefix}/${direction}`;
-    });
+    const jumps = policies.map(
+      (policy) => `${ip} ${self} @${podsSet(policy)} jump ${chainOf(policy, direction)}`,
+    );
     chains.set(name, [...jumps, `update @${deniedSet(direction)} { ${connectionOf(ip)} }`, "drop"]);
     dispatch.push(`${ip} ${self} @${name} goto ${name}`);
   }
@@ -159,14 +167,16 @@ function addPolicy(
   const { address } = words[family];
   const own = [...isolated].filter(([, pod]) => policy.selected.has(`${pod.namespace}/${pod.name}`));
   sets.set(
-    `${prefixOf(policy)}/pods`,
+    podsSet(policy),
     setOf(
       `type ${address};`,
       own.map(([one]) => one),
     ),
   );
-  chains.set(`${prefixOf(policy)}/${direction}`, ruleTexts(policy, direction, family));
-  for (const [index, rule] of (policy.rules[direction] ?? []).entries()) {
+  const rules = policy.rules[direction] ?? [];
+  const texts = rules.flatMap((_, index) => ruleTexts(policy, direction, index, family));
+  chains.set(chainOf(policy, direction), texts);
+  for (const [index, rule] of rules.entries()) {
     const pods = rule.peers?.pods;
     if (pods !== undefined) {
       const found = [...pods].flatMap((key) => addresses.get(key) ?? []);

@@ -19,12 +19,27 @@ export function fieldsOf(direction: PolicyDirection): { readonly self: string; r
 const LONGEST_NAME = 150;
 
 /** `policy/default/allow-web`: the beginning of the names of all that belongs to a policy. */
-export function prefixOf({ namespace, name }: Pick<PolicyModel, "namespace" | "name">): string {
+function prefixOf({ namespace, name }: Pick<PolicyModel, "namespace" | "name">): string {
   const short =
     name.length <= LONGEST_NAME
       ? name
       : `${name.slice(0, LONGEST_NAME)}_${createHash("sha256").update(name).digest("hex").slice(0, 16)}`;
   return `policy/${namespace}/${short}`;
+}
+
+/** Set of the pods of the node that a policy selects. */
+export function podsSet(policy: PolicyModel): string {
+  return `${prefixOf(policy)}/pods`;
+}
+
+/** The chain of a policy's rules. */
+export function chainOf(policy: PolicyModel, direction: PolicyDirection): string {
+  return `${prefixOf(policy)}/${direction}`;
+}
+
+/** The chain in which the policies of a namespace are asked, and the set of its pods on the node that are isolated. */
+export function isolationOf(namespace: string, direction: PolicyDirection): string {
+  return `isolated/${namespace}/${direction}`;
 }
 
 /** Set of the peers' addresses that a rule looks up. */
@@ -38,15 +53,20 @@ export function namedPortsSet(policy: PolicyModel, direction: PolicyDirection, r
 }
 
 /**
- * The rules of a policy's chain: each accepts what one way to satisfy both `from` or `to` and `ports` asks for. Addresses of
- * pods are elements of sets, so that these texts change only with the policy.
+ * What nft accepts for one rule of a policy, a line for each way to satisfy both its `from` or `to` and its `ports`. Addresses
+ * of pods are elements of sets, so that these texts change only with the policy.
  */
-export function ruleTexts(policy: PolicyModel, direction: PolicyDirection, family: IpFamily): string[] {
-  return (policy.rules[direction] ?? []).flatMap((rule, index) => {
-    const peers = peerMatches(rule, fieldsOf(direction).peer, family, peersSet(policy, direction, index));
-    const ports = portMatches(rule.ports, family, namedPortsSet(policy, direction, index));
-    return peers.flatMap((peer) => ports.map((port) => [peer, port, "accept"].filter(Boolean).join(" ")));
-  });
+export function ruleTexts(
+  policy: PolicyModel,
+  direction: PolicyDirection,
+  index: number,
+  family: IpFamily,
+): string[] {
+  const rule = policy.rules[direction]?.[index];
+  if (rule === undefined) return [];
+  const peers = peerMatches(rule, fieldsOf(direction).peer, family, peersSet(policy, direction, index));
+  const ports = portMatches(rule.ports, family, namedPortsSet(policy, direction, index));
+  return peers.flatMap((peer) => ports.map((port) => [peer, port, "accept"].filter(Boolean).join(" ")));
 }
 
 function peerMatches({ peers }: PolicyRule, field: string, family: IpFamily, set: string): string[] {
