@@ -146,7 +146,8 @@ function atProxy(
   const tracked = trackedAt(observations, node, flow);
   if (tracked.kind === "missing") return missing(tracked.why);
   if (tracked.kind === "none") {
-    if (isKeptBack(next, node)) return untracked(flow, node, predicted, observations);
+    if (isKeptBack(next, node) && next !== undefined)
+      return untracked(next.flow, predicted, node, observations);
     return { ...nothing, checks: [check("DNAT to", predicted, unseen, source)] };
   }
   const { entry } = tracked;
@@ -171,17 +172,21 @@ function isKeptBack(visit: Visit | undefined, node: string): boolean {
   return visit?.steps.some((step) => step.action === "drop" && step.component === `node ${node}`) === true;
 }
 
-/** Where a connection was translated to that was kept back right afterwards: the policies recorded it. */
+/**
+ * Where a connection was translated to that was kept back right afterwards: the policies recorded it. Each repetition of
+ * its first packet is translated anew, so that there may be several records; the one that the prediction follows counts.
+ */
 function untracked(
   flow: Flow,
-  node: string,
   predicted: readonly string[],
+  node: string,
   observations: Observations,
 ): Compared {
-  const denied = deniedAt(observations, node, flow, predicted);
+  const end = endpointText(flow.destination);
+  const denied = deniedAt(observations, node, flow, [end]);
   if (denied === "not read") return missing(`what policies keep back on ${node} was not read`);
-  const end = denied === undefined ? unseen : `${denied.destination}:${denied.destinationPort}`;
-  return { ...nothing, checks: [check("DNAT to", predicted, end, `policies of ${node}`)] };
+  const observed = denied === undefined ? unseen : end;
+  return { ...nothing, checks: [check("DNAT to", predicted, observed, `policies of ${node}`)] };
 }
 
 function sourceText(masqueraded: boolean): string {

@@ -1,6 +1,6 @@
 /** What NetworkPolicies do to a new connection on a node, and which one decides. Pure. */
 import { familyOf } from "#lib/ip";
-import { decideDirection, nameOfEnd } from "#model";
+import { decideDirection, denialText, nameOfEnd } from "#model";
 import type {
   DirectionDecision,
   Outcome,
@@ -37,7 +37,8 @@ export function explainPolicy(
     rewrites: [],
     predicted: predictedOf(decision, connection),
   };
-  return decision.allowed ? { step } : { step, dropped: drop(snapshot, decision, connection) };
+  if (decision.allowed) return { step };
+  return { step, dropped: { kind: "dropped", ...denialText(snapshot, decision, connection) } };
 }
 
 function evaluatedOf({ why, direction, pod, policies }: DirectionDecision): Step["evaluated"] {
@@ -65,32 +66,6 @@ function predictedOf(
           (text) => `${chainOf(policy, direction)}: ${text}`,
         ),
   );
-}
-
-function drop(
-  snapshot: Snapshot,
-  { direction, pod, policies }: DirectionDecision,
-  { from, to, protocol, port }: PolicyConnection,
-): Outcome {
-  const names = policies.map(({ policy }) => nameOf(policy));
-  const [first] = policies;
-  const whose = `${direction} of pod ${pod.namespace}/${pod.name}`;
-  const who =
-    names.length === 1 ? `NetworkPolicy ${names[0]} isolates` : `NetworkPolicies ${names.join(", ")} isolate`;
-  const [peer, list] = direction === "egress" ? [to, "to"] : [from, "from"];
-  return {
-    kind: "dropped",
-    reason: `${who} ${whose} and no rule allows ${nameOfEnd(snapshot, from)} -> ${nameOfEnd(snapshot, to)} port ${port}/${protocol}: ${policies.map(({ why }) => why).join("; ")}`,
-    mend: `add a rule to spec.${direction} with ${list}: ${peerText(snapshot, peer)} and port ${port}/${protocol} (kubectl -n ${pod.namespace} edit networkpolicy ${first?.policy.name ?? ""})`,
-  };
-}
-
-/** What selects the other end. */
-function peerText(snapshot: Snapshot, address: string): string {
-  const pod = snapshot.podsByAddress.get(address);
-  if (pod === undefined) return `ipBlock ${address}/${familyOf(address) === "IPv4" ? 32 : 128}`;
-  const labels = Object.entries(pod.labels).map(([key, value]) => `${key}=${value}`);
-  return `pods ${labels.length === 0 ? "{}" : labels.join(",")} of namespace ${pod.namespace}`;
 }
 
 function nameOf({ namespace, name }: PolicyModel): string {
