@@ -45,6 +45,8 @@ export const worldNodes = [
   },
 ] as const;
 
+const vtepMacs = { "node-a": "02:00:00:00:00:0a", "node-b": "02:00:00:00:00:0b" } as const;
+
 export function worldPod(key: string): WorldPod {
   const found = worldPods.find((pod) => pod.key === key);
   if (found === undefined) throw new Error(`no pod ${key}`);
@@ -99,7 +101,10 @@ export function worldObjects(policies: readonly KubeObject[], changes: WorldChan
   return {
     nodes: worldNodes.map(({ name, ipv4, ipv6, podCIDRs }) => ({
       kind: "Node",
-      metadata: { name },
+      metadata: {
+        name,
+        annotations: { "flannel.alpha.coreos.com/backend-data": `{"VNI":1,"VtepMAC":"${vtepMacs[name]}"}` },
+      },
       spec: { podCIDR: podCIDRs[0], podCIDRs: [...podCIDRs] },
       status: { addresses: [ipv4, ipv6].map((address) => ({ type: "InternalIP", address })) },
     })),
