@@ -10,6 +10,7 @@ import {
   ipBatch,
   nft,
   setSysctls,
+  startNftThread,
   tcpConnect,
   tcpListener,
   udpSocket,
@@ -49,6 +50,7 @@ export interface PolicyLab {
 }
 
 export async function startPolicyLab(): Promise<PolicyLab> {
+  startNftThread();
   const undo: (() => unknown)[] = [];
   const places = new Map<string, NetNs>();
   const namespace = (name: string): NetNs => {
@@ -61,6 +63,11 @@ export async function startPolicyLab(): Promise<PolicyLab> {
   for (const ns of [a, b]) {
     setSysctls(ns, { "net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1" });
     await ipBatch(ns, ["link set lo up"]);
+    // On real nodes, masquerading has connections tracked before there is any policy.
+    await nft(
+      ns,
+      "table inet tracking { chain c { type filter hook forward priority 0; ct state new; }; }\n",
+    );
   }
   await ipBatch(a, [
     `link add wire address ${macs[0]} type veth peer name wire address ${macs[1]} netns ${b.path}`,
@@ -243,7 +250,8 @@ async function readDenied(planes: Iterable<PolicyPlane>): Promise<ReadonlySet<st
   );
 }
 
-async function forgetDenied(ns: NetNs): Promise<void> {
+/** Empties the record of what was kept back. */
+export async function forgetDenied(ns: NetNs): Promise<void> {
   const tables = await nft(ns, "list tables\n");
   for (const [, family = ""] of tables.matchAll(/^table (ip6?) inroad-policy$/gm)) {
     await nft(

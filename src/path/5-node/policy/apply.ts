@@ -7,14 +7,18 @@ import type { NetNs } from "#kernel";
 import { isolating } from "#model";
 import type { Snapshot, SnapshotSource } from "#model";
 import type { PodIdentity } from "../sandboxes.ts";
+import { isIntact } from "./content.ts";
 import { readDenied } from "./observe.ts";
 import type { DeniedConnection } from "./observe.ts";
-import { deniedSet, directions, planPolicy } from "./plan.ts";
+import { deniedSet, directions, families, planPolicy } from "./plan.ts";
 import type { TableContent } from "./plan.ts";
 import { changeScripts, rebuildScripts, tableOf } from "./script.ts";
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5000;
+const SHORTEST_CHECK_MS = 1000;
+/** A check may take up to one part in this many of the time. */
+const CHECK_SHARE = 200;
 
 /** The policies of one node. */
 export interface PolicyPlane {
@@ -46,12 +50,16 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-/** Begins at once; a failed transaction is followed by making the tables anew, with growing pauses. */
+/**
+ * Begins at once, with the place of a predecessor's tables if there are any. A failed transaction is followed by making the
+ * tables anew, with growing pauses; own rules that somebody deleted are put back.
+ */
 export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions): PolicyPlane {
   const closing = new AbortController();
-  let inForce: readonly TableContent[] | undefined = [];
+  /** Undefined while it is not known. */
+  let inForce: readonly TableContent[] | undefined;
   /** Families that may have a table. */
-  const present = new Set<IpFamily>();
+  let present: Set<IpFamily> | undefined;
   let newest: Snapshot | undefined;
   let done = 0;
   let wanted = 1;
@@ -62,6 +70,7 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
   const step = async (): Promise<void> => {
     const [snapshot, place] = [source.current(), wanted];
     const content = planPolicy(snapshot, node);
+    present ??= await familiesWithTable(ns);
     const scripts =
       inForce === undefined ? rebuildScripts(content, present) : changeScripts(inForce, content);
     for (const { family } of content) present.add(family);
@@ -76,7 +85,7 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
     for (const { resolve } of reached) resolve();
   };
 
-  const isBehind = (): boolean => !closing.signal.aborted && done < wanted;
+  const isBehind = (): boolean => !closing.signal.aborted && (done < wanted || inForce === undefined);
 
   const work = async (): Promise<void> => {
     let failures = 0;
@@ -100,6 +109,25 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
     });
   };
 
+  const check = async (): Promise<void> => {
+    let pause = SHORTEST_CHECK_MS;
+    while (!closing.signal.aborted) {
+      await sleep(pause, closing.signal);
+      if (working !== undefined || inForce === undefined || closing.signal.aborted) continue;
+      const began = performance.now();
+      // While the check runs it holds the place of the worker, so that the tables do not change under it.
+      working = areIntact(ns, inForce).then((intact) => {
+        working = undefined;
+        if (intact) return;
+        log.warn("somebody deleted rules of ours: putting them back");
+        inForce = undefined;
+      });
+      await working;
+      pause = Math.max(SHORTEST_CHECK_MS, CHECK_SHARE * (performance.now() - began));
+      if (isBehind()) kick();
+    }
+  };
+
   const until = (holds: Waiter["holds"]): Promise<void> =>
     new Promise((resolve, reject) => {
       if (newest !== undefined && holds(newest, done)) return resolve();
@@ -118,6 +146,7 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
   const ready = programmed(source.current());
   ready.catch(() => undefined);
   kick();
+  const checking = check();
 
   return {
     ready,
@@ -135,11 +164,28 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
     async close() {
       unsubscribe();
       closing.abort();
-      await working;
+      await Promise.all([working, checking]);
       for (const { reject } of waiters) reject(new Error("the policies were closed"));
-      for (const script of rebuildScripts([], present)) await nft(ns, `${script}\n`);
+      for (const script of rebuildScripts([], present ?? [])) await nft(ns, `${script}\n`);
     },
   };
+}
+
+async function familiesWithTable(ns: NetNs): Promise<Set<IpFamily>> {
+  const tables = (await nft(ns, "list tables\n")).split("\n");
+  return new Set(families.filter((family) => tables.includes(`table ${tableOf(family)}`)));
+}
+
+/** A table that cannot be listed is gone. */
+async function areIntact(ns: NetNs, contents: readonly TableContent[]): Promise<boolean> {
+  const intact = contents.map(async (content) => {
+    const listing = nft(ns, `list table ${tableOf(content.family)}\n`, { json: true });
+    return listing.then(
+      (json) => isIntact(json, content),
+      () => false,
+    );
+  });
+  return (await Promise.all(intact)).every(Boolean);
 }
 
 function holdsPod(snapshot: Snapshot, { namespace, name, uid }: PodIdentity, address: string): boolean {

@@ -31,7 +31,7 @@ export interface TableContent {
   readonly chains: ReadonlyMap<string, readonly string[]>;
 }
 
-const families: readonly IpFamily[] = ["IPv4", "IPv6"];
+export const families: readonly IpFamily[] = ["IPv4", "IPv6"];
 export const directions: readonly PolicyDirection[] = ["egress", "ingress"];
 
 /**
