@@ -1,7 +1,10 @@
 /** The truth table of NetworkPolicies, with packets. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import * as fc from "fast-check";
+import { decidePolicy } from "#model";
 import { policyCases } from "../support/policy-cases.ts";
+import { randomWorld } from "../support/policy-random.ts";
 import { isReachable, ports, worldPods, worldPod, worldSnapshot } from "../support/policy-world.ts";
 import { startPolicyLab } from "./policy-lab.ts";
 import type { PolicyLab, Probe } from "./policy-lab.ts";
@@ -41,5 +44,23 @@ describe("the truth table of NetworkPolicies, with packets", () => {
       );
       assert.deepEqual([...answered].map(text).sort(), wanted.map(text).sort());
     });
+  }
+});
+
+test("random policies, one after the other: packets do what the model decides", async (t) => {
+  const lab = await startPolicyLab();
+  t.after(() => lab.close());
+  const seed = Date.now() % 1_000_000_000;
+  t.diagnostic(`seed ${seed}`);
+  for (const { policies, changes } of fc.sample(randomWorld, { numRuns: 12, seed })) {
+    const snapshot = worldSnapshot(policies, changes);
+    await lab.set(snapshot);
+    const wanted = everyProbe.filter(
+      ({ from, to, family, protocol, port }) =>
+        decidePolicy(snapshot, worldPod(from)[family], worldPod(to)[family], protocol, port).allowed,
+    );
+    const answered = await lab.probe(everyProbe);
+    const where = `seed ${seed}: ${JSON.stringify({ policies, changes })}`;
+    assert.deepEqual([...answered].map(text).sort(), wanted.map(text).sort(), where);
   }
 });
