@@ -38,6 +38,9 @@ export interface TraceOrder extends RequestToSend {
   readonly dryRun: boolean;
 }
 
+/** How long a component may take to tell what it knows of a request. */
+const EVIDENCE_PATIENCE_MS = 3000;
+
 interface End {
   readonly address: string;
   readonly port: number;
@@ -147,11 +150,17 @@ async function ingressRecord(
   const found = await Promise.all(
     pods.map(async ({ namespace, name }) => {
       const pod = { namespace, name };
-      const record = await observeIngress(client.transport, pod, requestId).catch(() => undefined);
+      const asked = observeIngress(client.transport, pod, requestId).catch(() => undefined);
+      const record = await Promise.race([asked, nothingAfter(EVIDENCE_PATIENCE_MS)]);
       return record && { ...record, pod };
     }),
   );
   return found.find((record) => record !== undefined);
+}
+
+/** NetworkPolicies of the component may keep the question back, too. */
+function nothingAfter(milliseconds: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
 }
 
 async function connections(

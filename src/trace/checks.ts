@@ -182,10 +182,9 @@ function untracked(
   node: string,
   observations: Observations,
 ): Compared {
-  const end = endpointText(flow.destination);
-  const denied = deniedAt(observations, node, flow, [end]);
-  if (denied === "not read") return missing(`what policies keep back on ${node} was not read`);
-  const observed = denied === undefined ? unseen : end;
+  const denied = deniedAt(observations, node, flow);
+  if (denied.kind === "missing") return missing(denied.why);
+  const observed = denied.kind === "none" ? unseen : endpointText(flow.destination);
   return { ...nothing, checks: [check("DNAT to", predicted, observed, `policies of ${node}`)] };
 }
 
@@ -202,14 +201,16 @@ function atNode({ flow }: Visit, step: Step, node: string, observations: Observa
 /** Whether the policies recorded that they kept back this very connection. */
 function keptBack(flow: Flow, node: string, observations: Observations): Compared {
   const source = `policies of ${node}`;
-  const denied = deniedAt(observations, node, flow, [endpointText(flow.destination)]);
-  if (denied === "not read") return missing(`what policies keep back on ${node} was not read`);
-  const observed = denied === undefined ? "not recorded" : "kept back";
+  const denied = deniedAt(observations, node, flow);
+  if (denied.kind === "missing") return missing(denied.why);
+  const observed = denied.kind === "none" ? "not recorded" : "kept back";
   return {
     missing: [],
     checks: [check("connection", ["kept back"], observed, source)],
     records:
-      denied === undefined ? [] : [`${source}: ${denied.direction} ${denied.protocol} ${tupleText(denied)}`],
+      denied.kind === "none"
+        ? []
+        : [`${source}: ${denied.entry.direction} ${denied.entry.protocol} ${tupleText(denied.entry)}`],
   };
 }
 

@@ -31,27 +31,31 @@ export function trackedAt(observations: Observations, node: string, flow: Flow):
   return entry === undefined ? { kind: "none" } : { kind: "entry", entry };
 }
 
-/**
- * What a node's policies kept back of a flow, or why that is not known. `ends` are the destinations that the flow may have
- * been translated to before.
- */
-export function deniedAt(
-  observations: Observations,
-  node: string,
-  flow: Flow,
-  ends: readonly string[],
-): DeniedConnection | "not read" | undefined {
+/** What a node's policies say of a flow. */
+export type Denied =
+  /** They kept it back. */
+  | { readonly kind: "entry"; readonly entry: DeniedConnection }
+  /** They did not. */
+  | { readonly kind: "none" }
+  | { readonly kind: "missing"; readonly why: string };
+
+/** What a node's policies kept back of a flow with this destination, found by both ends with ports. */
+export function deniedAt(observations: Observations, node: string, flow: Flow): Denied {
   const read = observations.denied?.find((given) => given.node === node);
-  if (read === undefined) return "not read";
-  const { masqueraded } = flow.source;
-  const seen = masqueraded === undefined ? flow : { ...flow, source: { address: masqueraded } };
-  const sources = sourcesOf(observations, seen);
-  return read.entries.find(
+  if (read === undefined) return { kind: "missing", why: `what policies keep back on ${node} was not read` };
+  const { masqueraded = flow.source.address } = flow.source;
+  const sources = sourcesOf(observations, { ...flow, source: { ...flow.source, address: masqueraded } });
+  if (sources.length === 0) {
+    return { kind: "missing", why: `no record tells from which port ${masqueraded} came` };
+  }
+  const entry = read.entries.find(
     ({ protocol, source, sourcePort, destination, destinationPort }) =>
       protocol.toUpperCase() === flow.protocol &&
-      ends.includes(`${destination}:${destinationPort}`) &&
+      destination === flow.destination.address &&
+      destinationPort === flow.destination.port &&
       sources.some((end) => end.address === source && end.port === sourcePort),
   );
+  return entry === undefined ? { kind: "none" } : { kind: "entry", entry };
 }
 
 interface End {
@@ -153,8 +157,7 @@ function wasTaken(
   const end = `${after.destination.address}:${after.destination.port}`;
   const tracked = trackedAt(observations, place.node, flow);
   if (tracked.kind === "entry") return wentTo(tracked.entry) === end;
-  const denied = deniedAt(observations, place.node, flow, [end]);
-  if (typeof denied === "object") return true;
+  if (deniedAt(observations, place.node, after).kind === "entry") return true;
   return (
     place.from === "outside" && after.destination.address === ingressPod(snapshot, observations)?.address
   );
