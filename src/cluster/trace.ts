@@ -160,7 +160,7 @@ async function ingressRecord(
 
 /** NetworkPolicies of the component may keep the question back, too. */
 function nothingAfter(milliseconds: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), milliseconds).unref());
 }
 
 async function connections(

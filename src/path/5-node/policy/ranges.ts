@@ -1,6 +1,5 @@
 /** Networks without their exceptions, as the disjoint ranges of addresses that an nftables set takes. */
-import ipaddr from "ipaddr.js";
-import { canonicalAddress, familyOf, numberToIPv4 } from "#lib/ip";
+import { addressNumber, familyOf, numberAddress } from "#lib/ip";
 import type { IpFamily } from "#lib/ip";
 import type { PolicyBlock } from "#model";
 
@@ -16,7 +15,9 @@ export function blockRanges(blocks: readonly PolicyBlock[], family: IpFamily): s
     .filter(({ cidr }) => familyOf(cidr) === family)
     .flatMap(({ cidr, except }) => without([rangeOf(cidr)], except.map(rangeOf)));
   return merged(covered).map(({ first, last }) =>
-    first === last ? text(first, family) : `${text(first, family)}-${text(last, family)}`,
+    first === last
+      ? numberAddress(first, family)
+      : `${numberAddress(first, family)}-${numberAddress(last, family)}`,
   );
 }
 
@@ -53,14 +54,8 @@ function max(a: bigint, b: bigint): bigint {
 
 /** A canonical CIDR: its host bits are clear. */
 function rangeOf(cidr: string): Range {
-  const [address = "", prefix = ""] = cidr.split("/");
-  const bytes = ipaddr.parse(address).toByteArray();
-  const first = BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
-  return { first, last: first + (1n << BigInt(bytes.length * 8 - Number(prefix))) - 1n };
-}
-
-function text(value: bigint, family: IpFamily): string {
-  if (family === "IPv4") return numberToIPv4(Number(value));
-  const groups = value.toString(16).padStart(32, "0").match(/.{4}/g) ?? [];
-  return canonicalAddress(groups.join(":")) ?? "";
+  const [address = "", prefix] = cidr.split("/");
+  const first = addressNumber(address);
+  const hostBits = (familyOf(address) === "IPv4" ? 32 : 128) - Number(prefix);
+  return { first, last: first + (1n << BigInt(hostBits)) - 1n };
 }
