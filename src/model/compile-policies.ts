@@ -52,20 +52,27 @@ export function labelsOfNamespaces(
 /** Throws for a policy that cannot be read: a malformed CIDR, an unusable selector, an unknown policyType, an empty peer. */
 export function compilePolicy(object: KubeObject, scope: PolicyScope): PolicyModel {
   const { selector, rules } = parsePolicy(object);
-  const namespace = namespaceOf(object);
+  const [namespace, name] = [namespaceOf(object), nameOf(object)];
+  // Both become parts of rules.
+  if (!isName(namespace) || !isName(name)) throw new Error("its name is none that Kubernetes allows");
   const resolve = ({ peers, ports }: ParsedRule): PolicyRule => ({
     ...(peers === undefined ? {} : { peers: resolvePeers(peers, namespace, scope) }),
     ...(ports === undefined ? {} : { ports }),
   });
   return {
     namespace,
-    name: nameOf(object),
+    name,
     selected: new Set(matching(scope.pods.inNamespace(namespace), selector)),
     rules: {
       ...(rules.ingress === undefined ? {} : { ingress: rules.ingress.map(resolve) }),
       ...(rules.egress === undefined ? {} : { egress: rules.egress.map(resolve) }),
     },
   };
+}
+
+/** RFC 1123 subdomain, as validation of the API has it. */
+function isName(text: string): boolean {
+  return text.length <= 253 && /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(text);
 }
 
 interface PodPeer {
@@ -136,11 +143,15 @@ function networkOf(text: string): string {
 }
 
 function parsePort({ protocol, port, endPort }: NetworkPolicyPort): PolicyPort {
-  return {
-    protocol: protocolOf(protocol),
-    ...(port === undefined ? {} : { port }),
-    ...(endPort === undefined ? {} : { endPort }),
-  };
+  if (port === undefined) return { protocol: protocolOf(protocol) };
+  if (typeof port === "string") return { protocol: protocolOf(protocol), port };
+  const last = endPort ?? port;
+  if (!isPort(port) || !isPort(last) || last < port) throw new Error(`${port}-${last} are no ports`);
+  return { protocol: protocolOf(protocol), port, ...(endPort === undefined ? {} : { endPort }) };
+}
+
+function isPort(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= 65_535;
 }
 
 function resolvePeers(

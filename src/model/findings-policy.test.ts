@@ -85,6 +85,8 @@ const unreadable: Readonly<Record<string, object>> = {
   },
   "an operator without its values": { podSelector: { matchExpressions: [{ key: "app", operator: "In" }] } },
   "a peer that says nothing": { egress: [{ to: [{}] }] },
+  "a port out of range": { ingress: [{ ports: [{ port: 65536 }] }] },
+  "a range that runs backwards": { ingress: [{ ports: [{ port: 90, endPort: 80 }] }] },
   "an unknown policyType": { policyTypes: ["ingress"] },
 };
 
@@ -99,3 +101,11 @@ for (const [what, spec] of Object.entries(unreadable)) {
     assert.equal(finding.object.name, "bad");
   });
 }
+
+test("a name that could be read as rules is no name", () => {
+  for (const name of ["a\nflush ruleset", "a b", "A", "-a", "a".repeat(254), ""]) {
+    const snapshot = exampleSnapshot({ networkPolicies: [policy(`default/${name}`, api)] });
+    assert.equal(snapshot.policies.size, 0, name);
+    assert.equal(snapshot.findings[0]?.code, "InvalidObject");
+  }
+});

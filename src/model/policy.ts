@@ -36,7 +36,7 @@ export interface DirectionDecision {
   readonly policies: readonly PolicyOpinion[];
 }
 
-export interface PolicyOpinion {
+interface PolicyOpinion {
   readonly policy: PolicyModel;
   /** Index in `spec.ingress` or `spec.egress`. */
   readonly rule?: number;
@@ -175,7 +175,9 @@ function isPort(
 /** The numbers of a pod's container ports that have a name. */
 export function namedPorts({ ports }: PodModel, protocol: Protocol, name: string): readonly number[] {
   return ports
-    .filter((port) => port.name === name && port.protocol === protocol)
+    .filter(
+      (port) => port.name === name && port.protocol === protocol && Number.isInteger(port.containerPort),
+    )
     .map(({ containerPort }) => containerPort);
 }
 

@@ -75,7 +75,7 @@ export const randomWorld: fc.Arbitrary<PolicyWorld> = fc
   .map(({ policies, pods, spaces }) => ({
     policies: policies.map(({ namespace, spec }, i) => policy(`${namespace}/p${i}`, spec)),
     changes: {
-      podLabels: Object.fromEntries(worldPods.map((pod, i) => [pod.key, { ...pods[i] } as Labels])),
-      namespaceLabels: Object.fromEntries(namespaces.map((name, i) => [name, { ...spaces[i] } as Labels])),
+      podLabels: Object.fromEntries(worldPods.map((pod, i) => [pod.key, { ...pods[i] }])),
+      namespaceLabels: Object.fromEntries(namespaces.map((name, i) => [name, { ...spaces[i] }])),
     },
   }));
