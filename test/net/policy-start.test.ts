@@ -72,11 +72,12 @@ async function sandboxOf(world: PodWorld, node: string, name: string) {
 
 /** Resolves when the node has recorded that it kept something back from an address. */
 async function denial(world: PodWorld, node: string, address: string): Promise<void> {
-  for (;;) {
+  for (const deadline = Date.now() + 10_000; Date.now() < deadline;) {
     const denied = await world.node(node).policy.denied();
     if (denied.some(({ destination }) => destination === address)) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+  throw new Error(`nothing to ${address} was kept back`);
 }
 
 test("policies that never come are waited for with a limit, and the pod tells of it", async () => {
