@@ -180,7 +180,7 @@ interface NodeParts {
 }
 
 /** Runs the pods of a node. */
-function startAgent({ node, ns, sandboxes, annotations }: NodeNetwork, parts: NodeParts): NodeAgent {
+function startAgent({ node, ns, sandboxes, policy, annotations }: NodeNetwork, parts: NodeParts): NodeAgent {
   const { config, log, ...rest } = parts;
   const zone = config.nodes.find(({ name }) => name === node.name)?.zone;
   const labels = zone === undefined ? {} : { "topology.kubernetes.io/zone": zone };
@@ -189,6 +189,7 @@ function startAgent({ node, ns, sandboxes, annotations }: NodeNetwork, parts: No
     node: { ...node, labels, annotations },
     ns,
     sandboxes,
+    policy,
     commands: config.commands,
     stateDir: config.stateDir,
     dns: { address: addresses.dnsService, domain: config.domain },

@@ -25,7 +25,7 @@ export interface OrdersOptions {
 
 /** Serves `/status`, `/place`, `/request` and `/trace` on the cluster's control socket. */
 export function serveOrders(options: OrdersOptions): ReturnType<typeof serveControl> {
-  const { start, client, source, outside, secrets, status } = options;
+  const { start, client, source, network, outside, secrets, status } = options;
   const { config, locations } = start;
   const places = placesOf(options);
   const placeAt = (from: string): Place => findPlace(places, from, config.domain);
@@ -40,6 +40,7 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
     balancer: options.balancer,
     proxyMode: config.proxyMode,
     proxies: options.proxies,
+    policies: new Map([...network.nodes].map(([name, { policy }]) => [name, policy])),
     locate: ({ kind, namespace, name }: ObjectRef) => locations[`${kind} ${namespace ?? ""}/${name}`],
   };
   return serveControl(join(config.stateDir, "control.sock"), {

@@ -4,7 +4,7 @@ import { conntrack, type ConntrackEntry, type NetNs } from "#kernel";
 import { endpointText, type ObjectRef, type Snapshot } from "#model";
 import { observe as observeIngress } from "#path/ingress";
 import type { LoadBalancer } from "#path/load-balancer";
-import { leftBy } from "#path/node";
+import { leftBy, type PolicyPlane } from "#path/node";
 import { listFor, rememberedKey, type Proxy, type ProxyMode, type Rotation } from "#path/proxy";
 import type { ProxyFacts } from "#path";
 import {
@@ -28,6 +28,8 @@ export interface TraceContext {
   readonly proxyMode: ProxyMode;
   /** By node. */
   readonly proxies: ReadonlyMap<string, Pick<Proxy, "remembered" | "rotation" | "rulesOf" | "silent">>;
+  /** The NetworkPolicies in force, by node. */
+  readonly policies: ReadonlyMap<string, Pick<PolicyPlane, "denied">>;
   /** `file:line` of an object in the user's manifests. */
   readonly locate: (object: ObjectRef) => string | undefined;
 }
@@ -36,6 +38,9 @@ export interface TraceOrder extends RequestToSend {
   readonly from: string;
   readonly dryRun: boolean;
 }
+
+/** How long a component may take to tell what it knows of a request. */
+const EVIDENCE_PATIENCE_MS = 3000;
 
 interface End {
   readonly address: string;
@@ -142,9 +147,19 @@ async function gather(context: TraceContext, snapshot: Snapshot, sent: SentReque
     client: sent,
     conntrack: tracked,
     routes: await routes(context.client, snapshot, tracked),
+    denied: await deniedBy(context),
     ...(ingress === undefined ? {} : { ingress }),
     ...(pod === undefined ? {} : { pod }),
   };
+}
+
+/** What policies kept back on each node that could be read. */
+async function deniedBy({ policies }: TraceContext): Promise<NonNullable<Observations["denied"]>> {
+  const read = [...policies].map(async ([node, policy]) => {
+    const entries = await policy.denied().catch(() => undefined);
+    return entries === undefined ? [] : [{ node, entries }];
+  });
+  return (await Promise.all(read)).flat();
 }
 
 async function ingressRecord(
@@ -156,11 +171,17 @@ async function ingressRecord(
   const found = await Promise.all(
     pods.map(async ({ namespace, name }) => {
       const pod = { namespace, name };
-      const record = await observeIngress(client.transport, pod, requestId).catch(() => undefined);
+      const asked = observeIngress(client.transport, pod, requestId).catch(() => undefined);
+      const record = await Promise.race([asked, nothingAfter(EVIDENCE_PATIENCE_MS)]);
       return record && { ...record, pod };
     }),
   );
   return found.find((record) => record !== undefined);
+}
+
+/** NetworkPolicies of the component may keep the question back, too. */
+function nothingAfter(milliseconds: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), milliseconds).unref());
 }
 
 async function connections(

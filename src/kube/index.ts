@@ -5,6 +5,6 @@ export { withLastApplied } from "./last-applied.ts";
 export { parseQuantity } from "./quantity.ts";
 export { matchesFields, parseFieldSelector, type FieldSelector } from "./selectors/field.ts";
 export { matchesLabels, parseLabelSelector, SelectorError, type LabelSelector } from "./selectors/label.ts";
-export { labelSelectorMatches } from "./selectors/object.ts";
+export { labelSelectorMatches, parseSelectorObject } from "./selectors/object.ts";
 export type { FieldError } from "./validation/errors.ts";
 export type { KubeObject, ObjectMeta, OwnerReference, Resource } from "./types.ts";

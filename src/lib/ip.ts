@@ -103,3 +103,10 @@ export function numberAddress(value: bigint, family: IpFamily): string {
   const address = ipaddr.fromByteArray([...Buffer.from(digits, "hex")]);
   return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
 }
+
+/** Whether an address lies in a network, of either family. Throws for anything but an address and a network. */
+export function inNetwork(address: string, network: string): boolean {
+  const [base, prefix] = ipaddr.parseCIDR(network);
+  const parsed = ipaddr.parse(address);
+  return parsed.kind() === base.kind() && parsed.match(base, prefix);
+}

@@ -157,30 +157,6 @@ test("a path that an older Ingress has already is reported with its owner", () =
   );
 });
 
-const policy = (name: string, podSelector: object) => ({
-  kind: "NetworkPolicy",
-  metadata: { name, namespace: "default" },
-  spec: { podSelector },
-});
-
-test("a NetworkPolicy is found at the pods that it selects", () => {
-  const snapshot = exampleSnapshot({
-    networkPolicies: [
-      policy("api", { matchLabels: { app: "api" } }),
-      policy("none", { matchLabels: { app: "x" } }),
-      policy("all", {}),
-    ],
-  });
-  const about = (name: string, namespace = "default") =>
-    findingsAbout(snapshot, { kind: "Pod", namespace, name }).map((finding) => finding.object.name);
-  assert.deepEqual(about("api-1"), ["all", "api"]);
-  assert.deepEqual(about("kube-dns-1", "kube-system"), []);
-  assert.equal(
-    findingsAbout(snapshot, { kind: "NetworkPolicy", namespace: "default", name: "none" }).length,
-    1,
-  );
-});
-
 test("an ExternalName behind an Ingress could change where requests go", () => {
   const external = {
     kind: "Service",

@@ -209,7 +209,10 @@ function alternativeOf(context: ServiceContext, backend: Pick<Endpoint, "address
   const { place, flow, port, snapshot } = context;
   const endpoint = port.endpoints.find((e) => backendKey(e) === backendKey(backend));
   const source = masquerades(context, backend.address)
-    ? { address: addressOn(snapshot, place.node, familyOf(backend.address)) ?? flow.source.address }
+    ? {
+        address: addressOn(snapshot, place.node, familyOf(backend.address)) ?? flow.source.address,
+        masqueraded: flow.source.address,
+      }
     : flow.source;
   return {
     name: endpoint === undefined ? backendKey(backend) : nameOf(endpoint),

@@ -15,6 +15,7 @@ import type { ConntrackEntry, NetNs } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import { canonicalAddress, isInside } from "#lib/ip";
 import type { Log } from "#lib/log";
+import { isolating } from "#model";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
 import type { Applier } from "./apply.ts";
@@ -103,7 +104,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const silence = watchSilence({
     waiting: () => unansweredConnections(netns),
     answers: (endpoint, withinMs) => answers(netns, endpoint, withinMs),
-    matters: (endpoint) => hasOthers(source.current(), endpoint),
+    matters: (endpoint) => hasOthers(source.current(), endpoint) && mayAsk(source.current(), node, endpoint),
     onChange: () => applier.refresh(),
     log,
   });
@@ -179,6 +180,15 @@ function answers(netns: NetNs | undefined, { address, port }: End, withinMs: num
     socket.on("connect", () => end(true));
     socket.on("error", (error) => end(codeOf(error) === "ECONNREFUSED" || codeOf(error) === "ECONNRESET"));
   });
+}
+
+/**
+ * Whether the silence of an endpoint means something: NetworkPolicies of a pod on another node may keep back connections of
+ * clients and of this node, though the pod serves others.
+ */
+function mayAsk(snapshot: Snapshot, node: string, { address }: End): boolean {
+  const pod = snapshot.podsByAddress.get(address);
+  return pod === undefined || pod.node === node || isolating(snapshot, pod, "ingress").length === 0;
 }
 
 /** Whether this is one of several endpoints of a Service: only then connections could go elsewhere. */
