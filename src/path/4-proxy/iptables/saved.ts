@@ -59,7 +59,7 @@ export function rotationIn({ rules, packets }: Saved, list: EndpointList): Rotat
   const chain = listChain(list.key);
   const texts = rules.nat.chains.get(chain) ?? [];
   const slots: Backend[] = [];
-  const isTurn = texts.map((rule) => / INROAD-SEP-\S+$/.test(rule) || /^-j INROAD-SEP-/.test(rule));
+  const isTurn = texts.map((rule) => / INROAD-SEP-\S+$/.test(rule) || rule.startsWith("-j INROAD-SEP-"));
   for (const turn of isTurn) {
     if (!turn) continue;
     const rule = rules.nat.chains.get(slotChain(list.key, slots.length))?.at(-1) ?? "";
