@@ -8,7 +8,7 @@ import type { Log } from "#lib/log";
 import type { Snapshot, SnapshotSource } from "#model";
 import type { RuleBackend } from "./backend.ts";
 import { planProxy } from "./plan.ts";
-import type { EndpointList, PlanOptions, ProxyPlan } from "./plan.ts";
+import type { EndpointList, PlanOptions, ProxyPlan, Rotations } from "./plan.ts";
 import { rotate } from "./rotation.ts";
 import type { Rotation } from "./rotation.ts";
 
@@ -129,7 +129,7 @@ export function startApplying(options: ApplyOptions): Applier {
     const rewritten = [...plan.lists.values()]
       .filter((list) => {
         const before = previous?.lists.get(list.key);
-        return before !== undefined && (mustSync || beginsAnew(before, list));
+        return before !== undefined && (mustSync || (before !== list && beginsAnew(before, list)));
       })
       .map((list) => list.key);
     if (rewritten.length === 0) return plan;
@@ -148,9 +148,9 @@ export function startApplying(options: ApplyOptions): Applier {
     const found = await backend.adopt?.(planProxy(snapshot, node, kept, facts));
     if (found === undefined) return undefined;
     // The others are gone, and nobody knows whose turn it was.
-    const lost = [...kept.keys()].filter((key) => !found.has(key));
+    const lost = [...(previous?.lists.keys() ?? [])].filter((key) => !found.has(key));
     const anew = rotations(previous, new Map(lost.map((key) => [key, rewrites++])));
-    return planProxy(snapshot, node, new Map([...anew, ...found]), facts);
+    return planProxy(snapshot, node, { get: (key) => found.get(key) ?? anew.get(key) }, facts);
   };
 
   const announce = (snapshot: Snapshot): void => {
@@ -241,16 +241,15 @@ function beginsAnew(before: EndpointList, after: EndpointList): boolean {
 }
 
 /** The lists of a plan. Where the next slot is known the rule will start at slot 0, so the slots are turned to it. */
-function rotations(
-  plan: ProxyPlan | undefined,
-  next: ReadonlyMap<string, number>,
-): ReadonlyMap<string, Rotation> {
-  return new Map(
-    [...(plan?.lists ?? [])].map(([key, { slots }]) => {
+function rotations(plan: ProxyPlan | undefined, next: ReadonlyMap<string, number>): Rotations {
+  return {
+    get(key) {
+      const slots = plan?.lists.get(key)?.slots;
+      if (slots === undefined) return undefined;
       const at = next.get(key);
-      return [key, { slots: at === undefined ? slots : rotate(slots, at % slots.length), next: 0 }] as const;
-    }),
-  );
+      return { slots: at === undefined ? slots : rotate(slots, at % slots.length), next: 0 };
+    },
+  };
 }
 
 /** Waits, but not longer than until the signal. */

@@ -3,21 +3,15 @@
  * model (`chooseEndpoints`); here it is decided which address leads to which list, and whose source is rewritten
  * (semantics of kube-proxy: "Virtual IPs and Service Proxies" in the Kubernetes documentation, KEP-3866).
  */
-import { familyOf, isInside, withoutContained } from "#lib/ip";
-import { chooseEndpoints, readyOn } from "#model";
-import type {
-  Endpoint,
-  EndpointQuery,
-  IpFamily,
-  Protocol,
-  Scheduler,
-  ServiceModel,
-  ServicePort,
-  Snapshot,
-} from "#model";
+import { familyOf, withoutContained } from "#lib/ip";
+import { readyOn } from "#model";
+import type { IpFamily, Protocol, Scheduler, ServiceModel, Snapshot } from "#model";
+import { servicePlans } from "./plan-service.ts";
 import { backendKey, firstSlots, nextSlots } from "./rotation.ts";
 import type { Backend, Rotation } from "./rotation.ts";
 import { hashSlots, weightedTurns } from "./spread.ts";
+
+export { addressKey, servicePortKey } from "./keys.ts";
 
 /** The endpoints of a Service port that share one turn counter. */
 export interface EndpointList {
@@ -84,6 +78,9 @@ export interface ProxyPlan {
   readonly healthChecks: readonly HealthCheck[];
 }
 
+/** The lists in force, by their keys. */
+export type Rotations = Pick<ReadonlyMap<string, Rotation>, "get">;
+
 /** What the one who starts the proxy decides. */
 export interface PlanOptions {
   /** Serve spec.externalIPs: whoever may write Services can then take over any address (CVE-2020-8554). */
@@ -130,16 +127,6 @@ export function portsOf({ slots }: Pick<EndpointList, "slots">): readonly number
   return [...new Set(slots.map(({ port }) => port))].sort((a, b) => a - b);
 }
 
-/** `10.96.0.10 . udp . 53`, which is also how nftables writes it. */
-export function addressKey(at: { address: string; protocol: Protocol; port: number }): string {
-  return `${at.address} . ${at.protocol.toLowerCase()} . ${at.port}`;
-}
-
-/** `default/api-service:http/TCP` */
-export function servicePortKey(service: ServiceModel, port: ServicePort): string {
-  return `${service.namespace}/${service.name}:${port.name === "" ? port.port : port.name}/${port.protocol}`;
-}
-
 /**
  * The plan of `node` for a snapshot.
  * @param previous the lists in force, so that endpoints keep their turns; lists that are not in it begin anew.
@@ -147,25 +134,21 @@ export function servicePortKey(service: ServiceModel, port: ServicePort): string
 export function planProxy(
   snapshot: Snapshot,
   node: string,
-  previous: ReadonlyMap<string, Rotation> = new Map(),
+  previous: Rotations = new Map(),
   options: PlanOptions = {},
 ): ProxyPlan {
   const lists = new Map<string, EndpointList>();
   const addresses = new Map<string, VirtualAddress>();
   const hairpin = new Set<string>();
-  for (const service of sortedServices(snapshot)) {
-    for (const port of service.ports) {
-      const planned = planPort({ snapshot, node, options, service, port });
-      for (const list of planned.lists) {
-        lists.set(list.key, { ...list, slots: slotsOf(list, node, previous.get(list.key), options) });
-      }
-      // Where two Services claim one address, the first by name has it.
-      for (const at of planned.addresses)
-        if (!addresses.has(addressKey(at))) addresses.set(addressKey(at), at);
-      for (const endpoint of planned.reachable) {
-        if (endpoint.node === undefined || endpoint.node === node) hairpin.add(endpoint.address);
-      }
-    }
+  const services = sortedServices(snapshot);
+  const plans = servicePlans({ snapshot, node, options });
+  for (const service of services) {
+    const planned = plans(service);
+    for (const list of planned.lists)
+      lists.set(list.key, inTurn(list, node, previous.get(list.key), options));
+    // Where two Services claim one address, the first by name has it.
+    for (const [key, at] of planned.addresses) if (!addresses.has(key)) addresses.set(key, at);
+    for (const address of planned.hairpin) hairpin.add(address);
   }
   const serviceNetworks = withoutContained(snapshot.serviceCIDRs ?? []);
   return {
@@ -176,7 +159,7 @@ export function planProxy(
     lists,
     addresses,
     hairpin: [...hairpin],
-    healthChecks: sortedServices(snapshot).flatMap((service) => healthCheckOf(service, node)),
+    healthChecks: services.flatMap((service) => healthCheckOf(service, node)),
   };
 }
 
@@ -186,12 +169,16 @@ function familiesOf(addresses: Iterable<VirtualAddress>, networks: readonly stri
   return [...found].sort();
 }
 
-/** Services that have addresses of their own, in the order of their names. */
-function sortedServices(snapshot: Snapshot): readonly ServiceModel[] {
-  return [...snapshot.services.entries()]
-    .filter(([, service]) => service.clusterIPs.length > 0 && !service.headless)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, service]) => service);
+/** Services that have addresses of their own, in the order of their names. A snapshot mostly has them in that order. */
+function sortedServices({ services }: Pick<Snapshot, "services">): readonly ServiceModel[] {
+  const found: ServiceModel[] = [];
+  let last = "";
+  for (const [key, service] of services) {
+    if (key < last) return sortedServices({ services: inKeyOrder(services) });
+    last = key;
+    if (service.clusterIPs.length > 0 && !service.headless) found.push(service);
+  }
+  return found;
 }
 
 function slotsOf(
@@ -216,138 +203,25 @@ function sameSlots(some: readonly Backend[], others: readonly Backend[]): boolea
   );
 }
 
-interface PlannedPort {
-  readonly lists: readonly EndpointList[];
-  readonly addresses: readonly VirtualAddress[];
-  readonly reachable: readonly Endpoint[];
+function inKeyOrder(services: Snapshot["services"]): Snapshot["services"] {
+  return new Map([...services].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-interface PortContext {
-  readonly snapshot: Snapshot;
-  readonly node: string;
-  readonly options: PlanOptions;
-  readonly service: ServiceModel;
-  readonly port: ServicePort;
-}
+/** The last list that was made of a planned one, so that what has not changed is the same object. */
+const inOrder = new WeakMap<EndpointList, EndpointList>();
 
-/** Both families of a Service port, each with lists of its own. */
-function planPort(context: PortContext): PlannedPort {
-  const all = addressesOf(context);
-  const families = new Set(all.map((at) => familyOf(at.address)));
-  const planned = [...families].map((family) =>
-    planFamily(
-      context,
-      family,
-      all.filter((at) => familyOf(at.address) === family),
-    ),
-  );
-  return {
-    lists: planned.flatMap(({ lists }) => lists),
-    addresses: planned.flatMap(({ addresses }) => addresses),
-    reachable: planned.flatMap(({ reachable }) => reachable),
-  };
-}
-
-function planFamily(context: PortContext, family: IpFamily, places: readonly AddressAt[]): PlannedPort {
-  const { snapshot, node, options, service, port } = context;
-  const servicePort = servicePortKey(service, port);
-  const listKey = family === "IPv6" ? `${servicePort} ipv6` : servicePort;
-  const zone = snapshot.nodes.get(node)?.zone;
-  const lists = new Map<string, EndpointList>();
-  const choose = (traffic: EndpointQuery["traffic"]) =>
-    chooseEndpoints(port, service, { node, zone, family, traffic, silent: options.silent });
-  const everywhere = choose("short-circuit").usable;
-  const reachable = new Set<Endpoint>();
-  const target = (traffic: EndpointQuery["traffic"]): Target => {
-    const choice = choose(traffic);
-    if (choice.usable.length === 0) return { kind: choice.policyDrop ? "drop" : "reject" };
-    const key = sameEndpoints(choice.usable, everywhere) ? listKey : `${listKey} local`;
-    lists.set(key, listOf(key, family, context, choice.usable));
-    for (const endpoint of choice.usable) reachable.add(endpoint);
-    return { kind: "list", list: key };
-  };
-  const addresses = places.map((at): VirtualAddress => {
-    const base = { servicePort, protocol: port.protocol, ...at };
-    if (at.kind === "ClusterIP") {
-      const masquerade = options.masqueradeAll === true ? "everybody" : "not-pods";
-      return { ...base, target: target("internal"), masquerade };
-    }
-    const bound = { ...base, ...sourceRangesOf(context, at) };
-    if (service.externalTrafficPolicy === "Cluster") {
-      return { ...bound, target: target("external"), masquerade: "everybody" };
-    }
-    return { ...bound, target: target("external"), inside: target("short-circuit"), masquerade: "node-only" };
-  });
-  return { lists: [...lists.values()], addresses, reachable: [...reachable] };
-}
-
-/**
- * Source ranges bind load-balancer addresses only, not node ports. Where the address is one of the node's own, the
- * node's connections to it have it as their source, too: so it is let in wherever the node is (as kube-proxy does).
- */
-function sourceRangesOf(
-  { snapshot, node, service }: PortContext,
-  { kind, address }: AddressAt,
-): Pick<VirtualAddress, "sourceRanges"> {
-  const family = familyOf(address);
-  const ranges = service.sourceRanges?.filter((range) => familyOf(range) === family);
-  if (kind !== "LoadBalancer" || ranges === undefined || ranges.some((range) => range.endsWith("/0"))) {
-    return {};
-  }
-  const own = snapshot.nodes.get(node)?.addresses ?? [];
-  const withNode = own.some((nodeAddress) => ranges.some((range) => isInside(nodeAddress, range)));
-  const itself = withNode ? [`${address}/${family === "IPv4" ? 32 : 128}`] : [];
-  return { sourceRanges: withoutContained([...ranges, ...itself]) };
-}
-
-function listOf(
-  key: string,
-  family: IpFamily,
-  { snapshot, service, port: { protocol } }: PortContext,
-  endpoints: readonly Endpoint[],
+/** The list with its endpoints in the order of their turns. */
+function inTurn(
+  planned: EndpointList,
+  node: string,
+  previous: Rotation | undefined,
+  options: PlanOptions,
 ): EndpointList {
-  const { affinityTimeoutSeconds: affinitySeconds, scheduler = "rr" } = service;
-  const affinity = affinitySeconds === undefined ? {} : { affinitySeconds };
-  const weights = scheduler === "wrr" ? { weights: weightsOf(snapshot, endpoints) } : {};
-  return { key, family, protocol, scheduler, ...affinity, ...weights, slots: endpoints.map(backendOf) };
-}
-
-function weightsOf(snapshot: Snapshot, endpoints: readonly Endpoint[]): ReadonlyMap<string, number> {
-  return new Map(
-    endpoints.flatMap((endpoint) => {
-      const { pod } = endpoint;
-      const weight = pod && snapshot.pods.get(`${pod.namespace}/${pod.name}`)?.weight;
-      return weight === undefined ? [] : [[backendKey(endpoint), weight] as const];
-    }),
-  );
-}
-
-type AddressAt = Pick<VirtualAddress, "kind" | "address" | "port">;
-
-function addressesOf({ snapshot, node, options, service, port }: PortContext): readonly AddressAt[] {
-  const all = (
-    kind: VirtualAddress["kind"],
-    addresses: readonly string[],
-    at: number | undefined,
-  ): AddressAt[] => (at === undefined ? [] : addresses.map((address) => ({ kind, address, port: at })));
-  // A node port belongs to the families of its Service.
-  const families = new Set(service.clusterIPs.map(familyOf));
-  const { nodePortAddresses = snapshot.nodes.get(node)?.addresses ?? [] } = options;
-  const nodeAddresses = nodePortAddresses.filter((a) => families.has(familyOf(a)));
-  return [
-    ...all("ClusterIP", service.clusterIPs, port.port),
-    ...all("NodePort", nodeAddresses, port.nodePort),
-    ...all("LoadBalancer", service.loadBalancerIPs, port.port),
-    ...all("ExternalIP", options.externalIPs === true ? (service.externalIPs ?? []) : [], port.port),
-  ];
-}
-
-function sameEndpoints(some: readonly Endpoint[], all: readonly Endpoint[]): boolean {
-  return some.length === all.length && some.every((endpoint) => all.includes(endpoint));
-}
-
-function backendOf({ address, port }: Endpoint): Backend {
-  return { address, port };
+  const last = inOrder.get(planned);
+  if (last !== undefined && last.slots === previous?.slots) return last;
+  const list = { ...planned, slots: slotsOf(planned, node, previous, options) };
+  inOrder.set(planned, list);
+  return list;
 }
 
 function healthCheckOf(service: ServiceModel, node: string): readonly HealthCheck[] {

@@ -99,9 +99,15 @@ function secondsIn(time: string): number {
  * What is there as the units of `plan`, so that the difference to them can be rendered; what belongs to none of them is
  * one more unit.
  */
-export function unitsThere(listing: Listing, plan: FamilyPlan, layout: Layout): Units {
-  const wanted = unitsOf(plan, layout, new Map());
+export function unitsThere(listing: Listing, plan: FamilyPlan, layout: Layout): readonly Units[] {
   const claimed = new Set<string>();
+  const kinds = unitsOf(plan, layout, []).map((wanted) => kindThere(listing, wanted, claimed));
+  kinds.at(-1)?.set("left over", leftOver(listing, plan, claimed));
+  return kinds;
+}
+
+/** @param claimed gets the names of all that these units are made of */
+function kindThere(listing: Listing, wanted: Units, claimed: Set<string>): Map<string, Unit> {
   const units = new Map<string, Unit>();
   const chainThere = ({ name, rules: wantedRules }: Unit["chains"][number]): Unit["chains"] => {
     claimed.add(`chain ${name}`);
@@ -124,9 +130,8 @@ export function unitsThere(listing: Listing, plan: FamilyPlan, layout: Layout): 
     const chains = unit.chains.flatMap(chainThere);
     if (chains.length + maps.length + [...elements.values()].reduce((n, { size }) => n + size, 0) === 0)
       continue;
-    units.set(key, { source: ["adopted"], chains, maps, elements });
+    units.set(key, { source: "adopted", chains, maps, elements });
   }
-  units.set("left over", leftOver(listing, plan, claimed));
   return units;
 }
 
@@ -139,7 +144,7 @@ function leftOver(listing: Listing, { family }: FamilyPlan, claimed: ReadonlySet
   const chains = [...listing.chains].filter(([name]) => !frameRules.has(name) && isLeft(`chain ${name}`));
   const type = affinityMapType(family);
   return {
-    source: ["adopted"],
+    source: "adopted",
     chains: chains.map(([name, rules]) => ({ name, rules })),
     maps: [...listing.filled].filter((name) => isLeft(`map ${name}`)).map((name) => ({ name, type })),
     elements: new Map(elements),

@@ -13,6 +13,7 @@ import { readListing } from "./listing.ts";
 import { chainOf, tableOf } from "./names.ts";
 import { renderAll, renderChange, renderDeletion } from "./render.ts";
 import type { Rendered } from "./render.ts";
+import type { Unit, Units } from "./units.ts";
 
 /** Kernels before 6.2 hold on to a chain for about a second after the last element that led to it. */
 const CHAIN_REST_MS = 1000;
@@ -55,7 +56,7 @@ export function nftablesBackend(
     const rendered = before === undefined ? renderAll(wanted) : renderChange(before, wanted);
     await carryOut(family, rendered.scripts);
     const retired = before?.retired ?? new Map<string, number>();
-    for (const unit of rendered.units.values()) for (const { name } of unit.chains) retired.delete(name);
+    if (retired.size > 0) for (const { chains } of allOf(rendered.units)) forgetChains(retired, chains);
     for (const name of rendered.retired) retired.set(name, now());
     tables.set(family, { ...rendered, lists: wanted.lists, retired });
     for (const list of losers(before?.lists ?? new Map(), wanted.lists)) await forgetGone(kernel, list);
@@ -153,7 +154,7 @@ export function nftablesBackend(
           .nft(`list table ${tableOf(family)}\n`, { ...size(family), json: true })
           .catch(() => undefined);
         if (listing === undefined) return false;
-        if (!sameContent(readContent(listing), table.units, table.retired.keys())) return false;
+        if (!sameContent(readContent(listing), allOf(table.units), table.retired.keys())) return false;
       }
       return true;
     },
@@ -194,10 +195,19 @@ function losers(
 ): readonly EndpointList[] {
   return [...after.values()].filter((list) => {
     const old = before.get(list.key);
-    if (list.affinitySeconds === undefined || old === undefined || old.slots === list.slots) return false;
+    if (list === old || list.affinitySeconds === undefined || old === undefined || old.slots === list.slots)
+      return false;
     const present = new Set(list.slots.map(({ address, port }) => `${address} ${port}`));
     return old.slots.some(({ address, port }) => !present.has(`${address} ${port}`));
   });
+}
+
+function allOf(kinds: readonly Units[]): readonly Unit[] {
+  return kinds.flatMap((units) => [...units.values()]);
+}
+
+function forgetChains(retired: Map<string, number>, chains: Unit["chains"]): void {
+  for (const { name } of chains) retired.delete(name);
 }
 
 function chainKey({ family, key }: EndpointList): string {

@@ -36,13 +36,13 @@ interface ExpectedUnit {
 /** Whether the content has as many rules and elements as these units make. Retired chains may exist, empty. */
 export function sameContent(
   content: Content,
-  units: ReadonlyMap<string, ExpectedUnit>,
+  units: Iterable<ExpectedUnit>,
   retired: Iterable<string>,
 ): boolean {
   const rules = new Map(frameRules);
   const elements = new Map<string, Set<string>>();
   for (const name of retired) rules.set(name, 0);
-  for (const unit of units.values()) {
+  for (const unit of units) {
     for (const chain of unit.chains) rules.set(chain.name, chain.rules.length);
     for (const [set, entries] of unit.elements) {
       const keys = elements.get(set) ?? new Set();

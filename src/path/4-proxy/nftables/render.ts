@@ -19,12 +19,12 @@ export interface Rendered {
   /** In order; each is one transaction and leaves valid rules, also for packets that are under way meanwhile. */
   readonly scripts: readonly string[];
   readonly layout: Layout;
-  readonly units: Units;
+  readonly units: readonly Units[];
   /** Chains that are now empty; to be deleted a second later, if nobody took them up again. */
   readonly retired: readonly string[];
 }
 
-const nothingRendered: Pick<Rendered, "layout" | "units"> = { layout: emptyLayout, units: new Map() };
+const nothingRendered: Pick<Rendered, "layout" | "units"> = { layout: emptyLayout, units: [] };
 
 /** Everything, into a table made anew by the first transaction. */
 export function renderAll(plan: FamilyPlan): Rendered {
@@ -37,17 +37,28 @@ export function renderAll(plan: FamilyPlan): Rendered {
 export function renderChange(previous: Pick<Rendered, "layout" | "units">, plan: FamilyPlan): Rendered {
   const layout = layOut(previous.layout, plan.lists);
   const units = unitsOf(plan, layout, previous.units);
-  const changed = [...units].flatMap(([key, unit]) => changeOf(previous.units.get(key), unit));
-  const removed = [...previous.units].filter(([key]) => !units.has(key)).reverse();
-  // Addresses go before the lists that they lead to.
-  const gone = removed.flatMap(([, unit]) => changeOf(unit, undefined));
-  const changes = [...changed, ...gone];
+  const changes = changesOf(previous.units, units);
   const script = (chunk: readonly Change[]): string => scriptOf(plan.family, chunk);
   const scripts = [
     ...inChunks(changes, sizeOf, LARGEST_TRANSACTION).map(script),
     ...inChunks(changes.flatMap(leftOver), sizeOf, LARGEST_TRANSACTION).map(script),
   ];
   return { scripts, layout, units, retired: changes.flatMap(emptiedChains) };
+}
+
+/** What changes and what comes, then what goes: addresses before the lists that they lead to. */
+function changesOf(before: readonly Units[], after: readonly Units[]): readonly Change[] {
+  const changed: Change[] = [];
+  const gone: Change[] = [];
+  for (const [index, units] of after.entries()) {
+    const old = before[index] ?? new Map<string, Unit>();
+    for (const [key, unit] of units) {
+      const known = old.get(key);
+      if (known !== unit) changed.push(...changeOf(known, unit));
+    }
+    for (const [key, unit] of old) if (!units.has(key)) gone.push(...changeOf(unit, undefined));
+  }
+  return [...changed, ...gone.reverse()];
 }
 
 /** Deletes empty chains that nothing leads to. */
@@ -80,7 +91,6 @@ function emptiedChains({ chains }: Change): readonly string[] {
 }
 
 function changeOf(before: Unit | undefined, after: Unit | undefined): readonly Change[] {
-  if (before === after) return [];
   const chains = changedChains(before?.chains ?? [], after?.chains ?? []);
   // A list whose turns begin anew gets all its elements anew, so that their counters begin together.
   const anew = chains.some(({ name }) => name === after?.chains[0]?.name);

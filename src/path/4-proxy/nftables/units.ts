@@ -19,59 +19,58 @@ interface Chain {
 
 /** What changes together: a list with its chains, or an address with its entries. */
 export interface Unit {
-  /** Units made from the same source are the same. */
-  readonly source: readonly unknown[];
+  /** What it was made from: of the same source, it is the same. */
+  readonly source: unknown;
   readonly chains: readonly Chain[];
   /** Maps that packets fill. */
   readonly maps: readonly { readonly name: string; readonly type: string }[];
   readonly elements: Elements;
 }
 
+/** One kind of units, by their own keys. */
 export type Units = ReadonlyMap<string, Unit>;
 
-/** All units, in an order in which any first part of them makes valid rules. */
-export function unitsOf(plan: FamilyPlan, layout: Layout, previous: Units): Units {
-  const units = new Map<string, Unit>();
-  const put = (key: string, source: readonly unknown[], make: () => Omit<Unit, "source">): void => {
-    const known = previous.get(key);
-    const same = known !== undefined && sameSource(known.source, source);
-    units.set(key, same ? known : { ...make(), source });
+/**
+ * All units, kind by kind, in an order in which any first part of them makes valid rules. Lists and addresses that a plan
+ * shares with the last one (they are the same objects) keep their units: a walk, and no more, over what does not change.
+ */
+export function unitsOf(plan: FamilyPlan, layout: Layout, previous: readonly Units[]): readonly Units[] {
+  const kinds: Units[] = [];
+  const kind = <T>(
+    items: Iterable<readonly [string, T]>,
+    make: (item: T, key: string) => UnitContent,
+  ): void => {
+    const old = previous[kinds.length];
+    const units = new Map<string, Unit>();
+    for (const [key, item] of items) {
+      const known = old?.get(key);
+      units.set(key, known?.source === item ? known : { ...make(item, key), source: item });
+    }
+    kinds.push(units);
   };
-  const member = (set: string, key: string): void => {
-    put(`${set} ${key}`, [], () => ({
-      chains: [],
-      maps: [],
-      elements: new Map([[set, new Map([[key, ""]])]]),
-    }));
+  const members = (set: string, keys: Iterable<string>): void => {
+    const pairs = [...keys].map((key) => [key, set] as const);
+    kind(pairs, (_, key) => ({ chains: [], maps: [], elements: new Map([[set, new Map([[key, ""]])]]) }));
   };
-  for (const network of plan.podNetworks) member("pod-networks", network);
-  for (const address of plan.hairpin) member("hairpin", `${address} . ${address}`);
-  for (const [key, list] of plan.lists) {
-    const offset = layout.blocks.get(key)?.offset ?? 0;
-    put(`list ${key}`, [list.slots, offset, list.scheduler, list.affinitySeconds], () =>
-      listUnit(list, offset),
-    );
-  }
-  for (const [key, at] of plan.addresses) {
-    put(`address ${key}`, sourceOf(at, plan), () => addressUnit(at, plan));
-  }
+  members("pod-networks", plan.podNetworks);
+  members(
+    "hairpin",
+    plan.hairpin.map((address) => `${address} . ${address}`),
+  );
+  kind(plan.lists, (list, key) => listUnit(list, layout.blocks.get(key)?.offset ?? 0));
+  kind(plan.addresses, (at) => addressUnit(at, plan));
   // Last, because other ports and addresses are refused from here on.
-  for (const at of plan.addresses.values()) if (at.kind === "ClusterIP") member("cluster-ips", at.address);
-  for (const network of plan.serviceNetworks) member("service-networks", network);
-  return units;
+  members("cluster-ips", clusterIPs(plan));
+  members("service-networks", plan.serviceNetworks);
+  return kinds;
 }
 
-function sameSource(some: readonly unknown[], others: readonly unknown[]): boolean {
-  return some.length === others.length && some.every((value, index) => value === others[index]);
-}
+type UnitContent = Omit<Unit, "source">;
 
-function sourceOf(at: VirtualAddress, plan: FamilyPlan): readonly unknown[] {
-  const of = (target: Target | undefined): readonly unknown[] =>
-    target?.kind === "list"
-      ? [target.list, plan.lists.get(target.list)?.affinitySeconds === undefined]
-      : [target?.kind, undefined];
-  const ranges = at.sourceRanges ?? ["everybody"];
-  return [at.masquerade, ...of(at.target), ...of(at.inside), ...ranges];
+function clusterIPs({ addresses }: FamilyPlan): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const { kind, address } of addresses.values()) if (kind === "ClusterIP") found.add(address);
+  return found;
 }
 
 /** The chains that give a list's endpoints their turns, the list's own first; `BLOCK` stands for an offset that is not known. */
@@ -115,7 +114,7 @@ function ipOf(family: IpFamily): string {
   return family === "IPv4" ? "ip" : "ip6";
 }
 
-function listUnit(list: EndpointList, offset: number): Omit<Unit, "source"> {
+function listUnit(list: EndpointList, offset: number): UnitContent {
   const slots = list.slots.map((b, slot) => [String(offset + slot), `${b.address} . ${b.port}`] as const);
   const type = affinityMapType(list.family);
   const ports = list.affinitySeconds === undefined ? [] : portsOf(list);
@@ -126,7 +125,7 @@ function listUnit(list: EndpointList, offset: number): Omit<Unit, "source"> {
   };
 }
 
-function addressUnit(at: VirtualAddress, { lists }: FamilyPlan): Omit<Unit, "source"> {
+function addressUnit(at: VirtualAddress, { lists }: FamilyPlan): UnitContent {
   const key = addressKey(at);
   const elements = new Map<string, ReadonlyMap<string, string>>();
   const put = (set: string, value = ""): void => void elements.set(set, new Map([[key, value]]));
