@@ -7,6 +7,7 @@ import type { ClusterDnsOptions } from "#path/service";
 import { parseDnsEndpoint, type DnsEndpoint } from "#serve/dns";
 import { connectComponent, type Component } from "./component.ts";
 import { domainName, endpointsOf, hostSearch, httpListen, seconds, stubDomain } from "./dns-options.ts";
+import { withFallBack } from "./dns-udp.ts";
 import { kubeconfigOptions, type KubeconfigOptions } from "./options.ts";
 
 interface DnsCommandOptions extends KubeconfigOptions {
@@ -160,7 +161,7 @@ async function servePublic({ source, log, stopped }: Component, options: DnsComm
 
 async function serveCluster(component: Component, options: DnsCommandOptions): Promise<void> {
   const { createDnsMetrics, createUpstreams, startDns } = await import("#path/service");
-  const { socketCarrier } = await import("#serve/dns");
+  const { openDgram, socketCarrier } = await import("#serve/dns");
   const { source, log, stopped } = component;
   const metrics = createDnsMetrics(`dns://:${options.listen.port}`, options.domain);
   const upstreamsOf = (servers: readonly DnsEndpoint[]) =>
@@ -176,10 +177,12 @@ async function serveCluster(component: Component, options: DnsCommandOptions): P
   const servers = upstreamServers(options.upstream);
   const upstreams = upstreamsOf(servers);
   const stubs = options.stub.map((stub) => ({ domain: stub.domain, upstreams: upstreamsOf(stub.servers) }));
+  const { openUdpBatch } = await import("#kernel");
   const dns = startDns({
     source,
     log,
     metrics,
+    openDatagrams: withFallBack(openUdpBatch, openDgram, log),
     ...settingsOf(options),
     ...(servers.length === 0 ? {} : { forward: upstreams.forward, loopProbe: true }),
     stubDomains: stubs.map((stub) => ({ domain: stub.domain, forward: stub.upstreams.forward })),

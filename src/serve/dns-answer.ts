@@ -10,7 +10,9 @@ import {
   type Message,
   type Question,
   type ResourceRecord,
+  withId,
 } from "#wire/dns";
+import type { KeptAnswers } from "./dns-kept.ts";
 
 /**
  * Most that we send in one UDP datagram and announce in EDNS, bytes: fits every usual MTU, VXLAN's included,
@@ -35,6 +37,8 @@ export interface DnsPeer {
 /** The content of an answer; everything else of the message follows from the query. */
 export interface DnsReply {
   readonly rcode: number;
+  /** Whoever asks the same gets the same, until the server is told to `forget`. */
+  readonly lasting?: boolean;
   readonly authoritative?: boolean;
   readonly recursionAvailable?: boolean;
   readonly truncated?: boolean;
@@ -52,7 +56,9 @@ export type DnsHandler = (
 /** What came, and what was sent for it. */
 export interface Answered {
   /** Undefined when the request was no query that can be read. */
-  readonly query: DnsQuery | undefined;
+  readonly query: () => DnsQuery | undefined;
+  /** The same object for repeated queries that were answered from what was kept. */
+  readonly group: object;
   readonly peer: DnsPeer;
   readonly request: Uint8Array;
   readonly reply: Uint8Array;
@@ -65,6 +71,8 @@ export interface Answering {
   readonly log: Log;
   /** Hears of every answer; for counters and logs. */
   readonly onAnswer?: ((answered: Answered) => void) | undefined;
+  /** Answers to UDP queries that last. */
+  readonly kept?: KeptAnswers | undefined;
 }
 
 /**
@@ -74,33 +82,37 @@ export interface Answering {
 export function answerBytes(
   bytes: Uint8Array,
   peer: DnsPeer,
-  { handler, log, onAnswer }: Answering,
+  answering: Answering,
 ): Uint8Array | undefined | Promise<Uint8Array> {
   const header = decodeHeader(bytes);
   if (header === undefined || header.response) return undefined;
+  const { onAnswer } = answering;
   const started = onAnswer === undefined ? 0 : performance.now();
-  const query = readQuery(bytes);
-  const told = (reply: Uint8Array): Uint8Array => {
+  const told = (reply: Uint8Array, query: () => DnsQuery | undefined, group: object): Uint8Array => {
     const milliseconds = performance.now() - started;
-    onAnswer?.({
-      query: typeof query === "number" ? undefined : query,
-      peer,
-      request: bytes,
-      reply,
-      milliseconds,
-    });
+    onAnswer?.({ query, group, peer, request: bytes, reply, milliseconds });
     return reply;
   };
-  if (typeof query === "number") return told(bareReply(header, query));
-  const reply = replyBytes(query, peer, handler, log);
-  return reply instanceof Promise ? reply.then(told) : told(reply);
+  const kept = peer.transport === "udp" ? answering.kept : undefined;
+  const known = kept?.find(bytes);
+  if (known !== undefined)
+    return told(withId(known.reply, header.id), () => readable(readQuery(bytes)), known);
+  const read = readQuery(bytes);
+  const query = readable(read);
+  const reply =
+    query === undefined ? bareReply(header, Number(read)) : replyBytes(query, peer, { ...answering, kept });
+  const tell = (value: Uint8Array): Uint8Array => told(value, () => query, {});
+  return reply instanceof Promise ? reply.then(tell) : tell(reply);
+}
+
+function readable(read: DnsQuery | number): DnsQuery | undefined {
+  return typeof read === "number" ? undefined : read;
 }
 
 function replyBytes(
   query: DnsQuery,
   peer: DnsPeer,
-  handler: DnsHandler,
-  log: Log,
+  { handler, log, kept }: Answering,
 ): Uint8Array | Promise<Uint8Array> {
   const refusal = refusalOf(query);
   if (refusal !== undefined) return finish(query, peer, { rcode: refusal });
@@ -110,8 +122,10 @@ function replyBytes(
   };
   try {
     const reply = handler(query, peer);
-    if (!(reply instanceof Promise)) return finish(query, peer, reply);
-    return reply.then((value) => finish(query, peer, value)).catch(failed);
+    if (reply instanceof Promise) return reply.then((value) => finish(query, peer, value)).catch(failed);
+    const bytes = finish(query, peer, reply);
+    if (!(reply instanceof Uint8Array) && reply.lasting === true) kept?.keep(query.bytes, { reply: bytes });
+    return bytes;
   } catch (error) {
     return failed(error);
   }
@@ -134,6 +148,8 @@ function refusalOf({ message, question }: DnsQuery): number | undefined {
   if ((message.edns?.version ?? 0) > 0) return rcodes.BADVERS;
   return question.class === 1 ? undefined : rcodes.REFUSED;
 }
+
+const none: readonly ResourceRecord[] = [];
 
 const nothing: Omit<Message, "id" | "opcode" | "rcode" | "recursionDesired"> = {
   response: true,
@@ -159,21 +175,25 @@ function bareReply(
 /** The response to a query as a value: its id, question and flags, with the content of `reply`. */
 function responseTo(query: DnsQuery, reply: DnsReply): Message {
   const { message } = query;
-  const edns: Edns | undefined = message.edns && {
-    udpSize: MAX_UDP,
-    version: 0,
-    dnssecOk: message.edns.dnssecOk,
-  };
-  return {
-    ...nothing,
-    ...reply,
+  const response = {
     id: message.id,
+    response: true,
     opcode: 0,
+    authoritative: reply.authoritative ?? false,
+    truncated: reply.truncated ?? false,
     recursionDesired: message.recursionDesired,
+    recursionAvailable: reply.recursionAvailable ?? false,
+    authenticData: false,
     checkingDisabled: message.checkingDisabled,
+    rcode: reply.rcode,
     questions: message.questions,
-    ...(edns === undefined ? {} : { edns }),
+    answers: reply.answers ?? none,
+    authorities: reply.authorities ?? none,
+    additionals: reply.additionals ?? none,
   };
+  if (message.edns === undefined) return response;
+  const edns: Edns = { udpSize: MAX_UDP, version: 0, dnssecOk: message.edns.dnssecOk };
+  return { ...response, edns };
 }
 
 function finish(query: DnsQuery, peer: DnsPeer, reply: DnsReply | Uint8Array): Uint8Array {

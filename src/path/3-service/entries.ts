@@ -10,7 +10,19 @@ export interface Entry {
   readonly target: string;
 }
 
-/** What a Service (or some of its ports) stands for: its endpoints if it is headless, else its own addresses. */
+/** Made once for each Service and choice of options: a headless Service may have thousands of endpoints. */
+const known = new WeakMap<ZoneOptions, WeakMap<ServiceModel, readonly Entry[]>>();
+
+/** What a whole Service stands for. */
+export function serviceEntries(service: ServiceModel, options: ZoneOptions): readonly Entry[] {
+  let services = known.get(options);
+  if (services === undefined) known.set(options, (services = new WeakMap()));
+  let entries = services.get(service);
+  if (entries === undefined) services.set(service, (entries = portEntries(service, service.ports, options)));
+  return entries;
+}
+
+/** What some ports of a Service stand for: its endpoints if it is headless, else its own addresses. */
 export function portEntries(
   service: ServiceModel,
   ports: readonly ServicePort[],

@@ -1,7 +1,7 @@
 /** What a name of the cluster's zone stands for (Kubernetes DNS specification 1.1.0, with CoreDNS' choices). */
 import { canonicalAddress, isIPv4, isIPv6 } from "#lib/ip";
 import type { Endpoint, ServiceModel, Snapshot } from "#model";
-import { baseOf, endpointEntries, portEntries, type Entry } from "./entries.ts";
+import { baseOf, endpointEntries, portEntries, serviceEntries, type Entry } from "./entries.ts";
 import type { ZoneOptions } from "./options.ts";
 
 /** The Service of the cluster DNS itself, by the convention of every Kubernetes distribution. */
@@ -20,7 +20,8 @@ const missing = (reason: string): Found => ({ kind: "missing", reason });
 
 /** Looks a name up, given as lower-case labels left of the zone: `["api-service", "default", "svc"]`. */
 export function find(snapshot: Snapshot, labels: readonly string[], options: ZoneOptions): Found {
-  const [kind, namespace, ...rest] = [...labels].reverse();
+  const kind = labels.at(-1);
+  const namespace = labels.at(-2);
   if (kind === undefined) return empty;
   if (kind === "dns-version" && labels.length === 1) return { kind: "text", text: "1.1.0" };
   if (kind === "dns") return findNameServer(snapshot, labels);
@@ -28,12 +29,12 @@ export function find(snapshot: Snapshot, labels: readonly string[], options: Zon
   if (namespace === undefined) return empty;
   if (!snapshot.namespaces.has(namespace)) return missing(`there is no namespace ${namespace}`);
   if (!isExposed(namespace, options)) return missing(`names of namespace ${namespace} are not served`);
-  if (kind === "pod") return findPod(snapshot, namespace, rest, options);
-  const [name, ...below] = rest;
+  if (kind === "pod") return findPod(snapshot, namespace, labels.slice(0, -2), options);
+  const name = labels.at(-3);
   if (name === undefined) return empty;
   const service = snapshot.services.get(`${namespace}/${name}`);
   if (service === undefined) return missing(`there is no Service ${namespace}/${name}`);
-  return findInService(service, below.reverse(), options);
+  return findInService(service, labels.length > 3 ? labels.slice(0, -3) : [], options);
 }
 
 /** Whether the names of a namespace are served at all. */
@@ -57,13 +58,13 @@ function findNameServer(snapshot: Snapshot, labels: readonly string[]): Found {
 function findPod(
   snapshot: Snapshot,
   namespace: string,
-  reversed: readonly string[],
+  labels: readonly string[],
   { pods = "insecure" }: ZoneOptions,
 ): Found {
   if (pods === "disabled") return missing("names of pods are not served");
-  const [name, ...more] = reversed;
+  const name = labels.at(-1);
   if (name === undefined) return empty;
-  const address = more.length > 0 ? undefined : undashed(name);
+  const address = labels.length > 1 ? undefined : undashed(name);
   if (address === undefined) return missing(`${name} is no address with dashes`);
   if (pods === "verified" && snapshot.podsByAddress.get(address)?.namespace !== namespace) {
     return missing(`no pod of namespace ${namespace} has the address ${address}`);
@@ -89,7 +90,7 @@ function findInService(service: ServiceModel, labels: readonly string[], options
     return findPort(service, { name: unmarked(first), protocol: unmarked(second) }, options);
   }
   if (first !== undefined) return findEndpoint(service, first, options);
-  return entriesOf(portEntries(service, service.ports, options), () =>
+  return entriesOf(serviceEntries(service, options), () =>
     service.headless ? "the headless Service has no ready endpoint" : "the Service has no address",
   );
 }

@@ -1,6 +1,6 @@
 /** What the server counts, under the names and labels that CoreDNS gives it, so that its dashboards and alerts work. */
 import { createMetrics, exponential, type CounterSeries, type HistogramSeries } from "#lib/metrics";
-import { formatDnsEndpoint, type Answered, type DnsEndpoint } from "#serve/dns";
+import { formatDnsEndpoint, type Answered, type DnsEndpoint, type DnsQuery } from "#serve/dns";
 import { isInZone, rcodeName } from "#wire/dns";
 
 const timeBounds = exponential(0.00025, 2, 16);
@@ -76,6 +76,7 @@ function countQueries(metrics: Registry, server: string, domain: string): Pick<D
   const responseSize = metrics.histogram("coredns_dns_response_size_bytes", "Size of responses.", sizeBounds);
   const zones = [`${domain.toLowerCase()}.`, "in-addr.arpa.", "ip6.arpa."];
   const rows = new Map<string, Row>();
+  const kinds = new WeakMap<object, Kind>();
 
   const createRow = (zone: string, proto: string, family: string, type: string): Row => {
     const zoned = { server, zone, view: "" };
@@ -89,16 +90,17 @@ function countQueries(metrics: Registry, server: string, domain: string): Pick<D
     };
   };
   return {
-    answered({ query, peer, request, reply, milliseconds }) {
-      const zone = query === undefined ? "dropped" : zoneOf(zones, query.question.name);
-      const asked = query?.question.type ?? "";
-      const type = knownTypes.has(asked) ? asked : "other";
+    answered(answered) {
+      const { peer, request, reply, milliseconds } = answered;
       const family = peer.address.includes(":") ? "2" : "1";
+      let kind = kinds.get(answered.group);
+      if (kind === undefined) kinds.set(answered.group, (kind = kindOf(zones, answered.query())));
+      const { zone, type, wantsDnssec } = kind;
       const key = `${zone} ${peer.transport} ${family} ${type}`;
       let row = rows.get(key);
       if (row === undefined) rows.set(key, (row = createRow(zone, peer.transport, family, type)));
       row.requests.value += 1;
-      if (query?.message.edns?.dnssecOk === true) row.doRequests.value += 1;
+      if (wantsDnssec) row.doRequests.value += 1;
       row.duration.observe(milliseconds / 1000);
       row.requestSize.observe(request.length);
       row.responseSize.observe(reply.length);
@@ -109,7 +111,24 @@ function countQueries(metrics: Registry, server: string, domain: string): Pick<D
   };
 }
 
+/** What a query counts as. */
+interface Kind {
+  readonly zone: string;
+  readonly type: string;
+  readonly wantsDnssec: boolean;
+}
+
 /** A query that cannot be read belongs to no zone: CoreDNS calls that "dropped". */
+function kindOf(zones: readonly string[], query: DnsQuery | undefined): Kind {
+  if (query === undefined) return { zone: "dropped", type: "other", wantsDnssec: false };
+  const { question, message } = query;
+  return {
+    zone: zoneOf(zones, question.name),
+    type: knownTypes.has(question.type) ? question.type : "other",
+    wantsDnssec: message.edns?.dnssecOk === true,
+  };
+}
+
 function zoneOf(zones: readonly string[], name: string): string {
   const lower = name.toLowerCase();
   return zones.find((zone) => isInZone(lower, zone)) ?? ".";

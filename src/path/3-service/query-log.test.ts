@@ -12,7 +12,14 @@ function answered(name: string, changes: Partial<Message>, address = "10.244.0.5
   assert.ok(question !== undefined);
   const query: DnsQuery = { question, message, bytes: request };
   const reply = encodeMessage({ ...message, response: true, authoritative: true, ...changes });
-  return { query, peer: { address, port: 41234, transport: "udp" }, request, reply, milliseconds: 0.25 };
+  return {
+    query: () => query,
+    group: {},
+    peer: { address, port: 41234, transport: "udp" },
+    request,
+    reply,
+    milliseconds: 0.25,
+  };
 }
 
 const record: ResourceRecord = { name: "x.example.", ttl: 5, type: "A", address: "192.0.2.1" };

@@ -19,7 +19,8 @@ function classOf(reply: Uint8Array): QueryLogClass | "success" {
   return rcode === rcodes.NOERROR ? "success" : "error";
 }
 
-function queryLine({ query, peer, request, reply, milliseconds }: Answered): string {
+function queryLine({ query: read, peer, request, reply, milliseconds }: Answered): string {
+  const query = read();
   const { address, port, transport } = peer;
   const from = `${isIPv6(address) ? `[${address}]` : address}:${port}`;
   const edns = query?.message.edns;

@@ -1,7 +1,7 @@
 /** Records of what a name stands for. */
 import { familyOf } from "#lib/ip";
 import type { Snapshot } from "#model";
-import { absoluteName, type RecordData, type ResourceRecord } from "#wire/dns";
+import { absoluteName, type ResourceRecord } from "#wire/dns";
 import type { Entry } from "./entries.ts";
 import { dnsService, type Found } from "./find.ts";
 
@@ -36,22 +36,22 @@ export interface Sections {
   readonly additionals: readonly ResourceRecord[];
 }
 
+const nothing: Sections = { answers: [], additionals: [] };
+
 /** The records of one type under a name; none where it has no such records. */
 export function recordsOf(name: string, type: string, found: Found, facts: ZoneFacts): Sections {
-  const records = (...data: RecordData[]): Sections => ({
-    answers: data.map((entry) => ({ name, ttl: facts.ttl, ...entry })),
-    additionals: [],
-  });
+  if (found.kind === "entries") return entryRecords(name, type, found.entries, facts);
   if (found.kind === "text" && type === "TXT") {
-    return { answers: [{ name, ttl: VERSION_TTL, type: "TXT", texts: [found.text] }], additionals: [] };
+    return { ...nothing, answers: [{ name, ttl: VERSION_TTL, type: "TXT", texts: [found.text] }] };
   }
-  if (found.kind === "alias" && type === "CNAME")
-    return records({ type, target: absoluteName(found.target) });
-  if (found.kind !== "entries") return records();
-  if (type === "A" || type === "AAAA") {
-    return { answers: addressRecords(name, type, found.entries, facts.ttl), additionals: [] };
-  }
-  return type === "SRV" ? serviceRecords(name, found.entries, facts) : records();
+  if (found.kind !== "alias" || type !== "CNAME") return nothing;
+  return { ...nothing, answers: [{ name, ttl: facts.ttl, type, target: absoluteName(found.target) }] };
+}
+
+function entryRecords(name: string, type: string, entries: readonly Entry[], facts: ZoneFacts): Sections {
+  if (type === "SRV") return serviceRecords(name, entries, facts);
+  if (type !== "A" && type !== "AAAA") return nothing;
+  return { answers: addressRecords(name, type, entries, facts.ttl), additionals: [] };
 }
 
 /** A or AAAA records, without duplicates. */
@@ -61,10 +61,15 @@ export function addressRecords(
   entries: readonly Pick<Entry, "address">[],
   ttl: number,
 ): ResourceRecord[] {
-  const addresses = new Set(entries.map((entry) => entry.address));
-  return [...addresses]
-    .filter((address) => typeOf(address) === type)
-    .map((address) => ({ name, ttl, type, address }));
+  const records: ResourceRecord[] = [];
+  // Most names have one address; a set is made for those that have more.
+  const seen = entries.length > 1 ? new Set<string>() : undefined;
+  for (const { address } of entries) {
+    if (typeOf(address) !== type || seen?.has(address) === true) continue;
+    seen?.add(address);
+    records.push({ name, ttl, type, address });
+  }
+  return records;
 }
 
 function typeOf(address: string): "A" | "AAAA" {
