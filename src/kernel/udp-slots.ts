@@ -48,10 +48,8 @@ export class Slots {
     return copy;
   }
 
-  /** The sender of the datagram that was received into a slot; the slot is free again. */
+  /** The sender of the datagram that was received into a slot. All names of one socket have the same length. */
   sender(i: number): BatchPeer {
-    // The kernel has written how long the name is; the next one may be longer.
-    this.headers.writeUInt32LE(NAME, i * HEADER + AT.nameLength);
     return readPeer(this.#names, i * NAME);
   }
 

@@ -11,6 +11,7 @@ import { createLoopGuard } from "./loop.ts";
 import { createDnsMetrics, type DnsMetrics } from "./metrics.ts";
 import { defaultTtl, type ZoneOptions } from "./options.ts";
 import { planZone } from "./plan.ts";
+import { programmingSeconds } from "./programming.ts";
 import { logQuery, type QueryLogClass } from "./query-log.ts";
 
 export interface ClusterDnsOptions {
@@ -63,7 +64,10 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
   const metrics = options.metrics ?? createDnsMetrics("dns://:53", source.current().domain);
   const account = createAccount();
   const state: { leaving: boolean; running: DnsServer | undefined } = { leaving: false, running: undefined };
-  const follower = followZone(options, () => state.running?.forget());
+  const follower = followZone(options, (seconds) => {
+    state.running?.forget();
+    for (const each of seconds) metrics.programmed(each);
+  });
   const guard =
     options.loopProbe === true && options.forward !== undefined
       ? createLoopGuard({ forward: options.forward, log })
@@ -122,12 +126,16 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
 }
 
 /** Keeps the zone of the latest snapshot; there is none until the source is synced. */
-function followZone({ source, zone, now = Date.now }: ClusterDnsOptions, onChange: () => void) {
+function followZone(
+  { source, zone, now = Date.now }: ClusterDnsOptions,
+  onChange: (programmingTimes: readonly number[]) => void,
+) {
   let known: Known | undefined;
   const plan = (): void => {
     const snapshot = source.current();
+    const times = programmingSeconds(known?.snapshot, snapshot, now());
     known = { snapshot, zone: planZone(snapshot, Math.floor(now() / 1000), zone) };
-    onChange();
+    onChange(times);
   };
   const synced = (source.synced ?? Promise.resolve()).then(plan);
   const close = source.subscribe(() => {

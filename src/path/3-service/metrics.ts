@@ -34,6 +34,8 @@ export interface DnsMetrics {
   exchanged(to: DnsEndpoint, milliseconds: number, reply: Uint8Array | undefined): void;
   probeFailed(to: DnsEndpoint): void;
   allDown(): void;
+  /** A change of a headless Service's endpoints that is answered from now on: how long ago it was, seconds. */
+  programmed(seconds: number): void;
   /** A search list that was walked for a client. */
   walked(): void;
   text(): string;
@@ -58,7 +60,7 @@ interface Row {
 export function createDnsMetrics(server: string, domain: string): DnsMetrics {
   const metrics = createMetrics();
   const queries = countQueries(metrics, server, domain);
-  return { ...queries, ...countForwarding(metrics, server), text: metrics.text };
+  return { ...queries, ...countEvents(metrics, server), text: metrics.text };
 }
 
 type Registry = ReturnType<typeof createMetrics>;
@@ -140,7 +142,7 @@ function pluginOf(zone: string): string {
   return zone === "." ? "forward" : "kubernetes";
 }
 
-function countForwarding(metrics: Registry, server: string): Omit<DnsMetrics, "answered" | "text"> {
+function countEvents(metrics: Registry, server: string): Omit<DnsMetrics, "answered" | "text"> {
   const entries = metrics.gauge("coredns_cache_entries", "Upstream answers kept.");
   const hits = metrics.counter("coredns_cache_hits_total", "Answers from the cache.");
   const misses = metrics.counter("coredns_cache_misses_total", "Queries that the cache could not answer.");
@@ -162,6 +164,11 @@ function countForwarding(metrics: Registry, server: string): Omit<DnsMetrics, "a
   const probes = metrics.counter(
     "coredns_proxy_healthcheck_failures_total",
     "Failed health checks of upstreams.",
+  );
+  const programming = metrics.histogram(
+    "coredns_kubernetes_dns_programming_duration_seconds",
+    "From a change of endpoints until names are answered with it.",
+    exponential(0.001, 2, 20),
   );
   const walks = metrics.counter("coredns_autopath_success_total", "Search lists walked for a client.");
   const cached = { server, zones: ".", view: "" };
@@ -186,6 +193,7 @@ function countForwarding(metrics: Registry, server: string): Omit<DnsMetrics, "a
       }),
     probeFailed: (to) => probes.inc(upstream(to)),
     allDown: () => broken.inc(),
+    programmed: (duration) => programming.observe(duration, { service_kind: "headless_with_selector" }),
     walked: () => walks.inc({ server }),
   };
 }
