@@ -53,12 +53,16 @@ export type DnsHandler = (
   peer: DnsPeer,
 ) => DnsReply | Uint8Array | Promise<DnsReply | Uint8Array>;
 
+/** What a query asked, as far as counters and logs want to know. */
+export interface Asked {
+  readonly question: Question;
+  readonly edns: Edns | undefined;
+}
+
 /** What came, and what was sent for it. */
 export interface Answered {
   /** Undefined when the request was no query that can be read. */
-  readonly query: () => DnsQuery | undefined;
-  /** The same object for repeated queries that were answered from what was kept. */
-  readonly group: object;
+  readonly asked: Asked | undefined;
   readonly peer: DnsPeer;
   readonly request: Uint8Array;
   readonly reply: Uint8Array;
@@ -88,25 +92,23 @@ export function answerBytes(
   if (header === undefined || header.response) return undefined;
   const { onAnswer } = answering;
   const started = onAnswer === undefined ? 0 : performance.now();
-  const told = (reply: Uint8Array, query: () => DnsQuery | undefined, group: object): Uint8Array => {
-    const milliseconds = performance.now() - started;
-    onAnswer?.({ query, group, peer, request: bytes, reply, milliseconds });
+  const told = (reply: Uint8Array, asked: Asked | undefined): Uint8Array => {
+    onAnswer?.({ asked, peer, request: bytes, reply, milliseconds: performance.now() - started });
     return reply;
   };
   const kept = peer.transport === "udp" ? answering.kept : undefined;
   const known = kept?.find(bytes);
-  if (known !== undefined)
-    return told(withId(known.reply, header.id), () => readable(readQuery(bytes)), known);
-  const read = readQuery(bytes);
-  const query = readable(read);
-  const reply =
-    query === undefined ? bareReply(header, Number(read)) : replyBytes(query, peer, { ...answering, kept });
-  const tell = (value: Uint8Array): Uint8Array => told(value, () => query, {});
-  return reply instanceof Promise ? reply.then(tell) : tell(reply);
+  if (known !== undefined) return told(withId(known.reply, header.id), known.asked);
+  const query = readQuery(bytes);
+  if (typeof query === "number") return told(bareReply(header, query), undefined);
+  const reply = replyBytes(query, peer, { ...answering, kept });
+  return reply instanceof Promise
+    ? reply.then((value) => told(value, askedBy(query)))
+    : told(reply, askedBy(query));
 }
 
-function readable(read: DnsQuery | number): DnsQuery | undefined {
-  return typeof read === "number" ? undefined : read;
+function askedBy({ question, message: { edns } }: DnsQuery): Asked {
+  return { question, edns };
 }
 
 function replyBytes(
@@ -124,7 +126,8 @@ function replyBytes(
     const reply = handler(query, peer);
     if (reply instanceof Promise) return reply.then((value) => finish(query, peer, value)).catch(failed);
     const bytes = finish(query, peer, reply);
-    if (!(reply instanceof Uint8Array) && reply.lasting === true) kept?.keep(query.bytes, { reply: bytes });
+    if (!(reply instanceof Uint8Array) && reply.lasting === true)
+      kept?.keep(query.bytes, { reply: bytes, asked: askedBy(query) });
     return bytes;
   } catch (error) {
     return failed(error);

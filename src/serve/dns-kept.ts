@@ -3,13 +3,16 @@
  * decoding, no look-up and no encoding. Whoever answers says which answers may be kept, and drops them all at every change.
  */
 
-/** About 300 bytes each. */
+import type { Asked } from "./dns-answer.ts";
+
+/** Some hundred bytes each. */
 const MAX_KEPT = 65_536;
 /** A full store takes nothing in until it is emptied, so that a flood of odd names does not keep it busy; not for longer than this. */
 const MAX_AGE_MS = 10_000;
 
 interface KeptAnswer {
   readonly reply: Uint8Array;
+  readonly asked: Asked;
 }
 
 export interface KeptAnswers {

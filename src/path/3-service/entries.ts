@@ -10,15 +10,17 @@ export interface Entry {
   readonly target: string;
 }
 
-/** Made once for each Service and choice of options: a headless Service may have thousands of endpoints. */
+/** Made once for each headless Service and choice of options, since it may have thousands of endpoints. */
 const known = new WeakMap<ZoneOptions, WeakMap<ServiceModel, readonly Entry[]>>();
 
 /** What a whole Service stands for. */
 export function serviceEntries(service: ServiceModel, options: ZoneOptions): readonly Entry[] {
+  if (!service.headless) return addressEntries(service, service.ports);
   let services = known.get(options);
   if (services === undefined) known.set(options, (services = new WeakMap()));
   let entries = services.get(service);
-  if (entries === undefined) services.set(service, (entries = portEntries(service, service.ports, options)));
+  if (entries === undefined)
+    services.set(service, (entries = endpointEntries(service, service.ports, options)));
   return entries;
 }
 
@@ -27,15 +29,18 @@ export function portEntries(
   service: ServiceModel,
   ports: readonly ServicePort[],
   options: ZoneOptions,
-): Entry[] {
+): readonly Entry[] {
   return service.headless ? endpointEntries(service, ports, options) : addressEntries(service, ports);
 }
 
 /** A Service that has no ports at all still has its addresses; only SRV records need a port. */
-function addressEntries(service: ServiceModel, ports: readonly ServicePort[]): Entry[] {
+function addressEntries(service: ServiceModel, ports: readonly ServicePort[]): readonly Entry[] {
   const target = baseOf(service);
-  const numbers = service.ports.length === 0 ? [undefined] : ports.map(({ port }) => port);
-  return numbers.flatMap((port) => service.clusterIPs.map((address) => ({ address, port, target })));
+  const entries: Entry[] = [];
+  for (const port of service.ports.length === 0 ? [undefined] : ports) {
+    for (const address of service.clusterIPs) entries.push({ address, port: port?.port, target });
+  }
+  return entries;
 }
 
 /** One entry per ready endpoint and port. */

@@ -1,25 +1,15 @@
 /** What the server counts, under the names and labels that CoreDNS gives it, so that its dashboards and alerts work. */
 import { createMetrics, exponential, type CounterSeries, type HistogramSeries } from "#lib/metrics";
-import { formatDnsEndpoint, type Answered, type DnsEndpoint, type DnsQuery } from "#serve/dns";
+import { formatDnsEndpoint, type Answered, type DnsEndpoint } from "#serve/dns";
 import { isInZone, rcodeName } from "#wire/dns";
 
 const timeBounds = exponential(0.00025, 2, 16);
 const sizeBounds = [0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16e3, 32e3, 48e3, 64e3];
 /** The types with a label of their own; all others count as `other`, so that no client can make labels. */
-const knownTypes = new Set([
-  "A",
-  "AAAA",
-  "MX",
-  "SOA",
-  "CNAME",
-  "PTR",
-  "TXT",
-  "NS",
-  "SRV",
-  "IXFR",
-  "AXFR",
-  "ANY",
-]);
+const types = ["A", "AAAA", "MX", "SOA", "CNAME", "PTR", "TXT", "NS", "SRV", "IXFR", "AXFR", "ANY"];
+const OTHER = "other";
+/** A query that cannot be read belongs to no zone: CoreDNS calls that so. */
+const DROPPED = "dropped";
 
 export interface DnsMetrics {
   /** One answer to a client. */
@@ -76,9 +66,8 @@ function countQueries(metrics: Registry, server: string, domain: string): Pick<D
   );
   const requestSize = metrics.histogram("coredns_dns_request_size_bytes", "Size of queries.", sizeBounds);
   const responseSize = metrics.histogram("coredns_dns_response_size_bytes", "Size of responses.", sizeBounds);
-  const zones = [`${domain.toLowerCase()}.`, "in-addr.arpa.", "ip6.arpa."];
-  const rows = new Map<string, Row>();
-  const kinds = new WeakMap<object, Kind>();
+  const zones = [`${domain.toLowerCase()}.`, "in-addr.arpa.", "ip6.arpa.", ".", DROPPED];
+  const rows: (Row | undefined)[] = [];
 
   const createRow = (zone: string, proto: string, family: string, type: string): Row => {
     const zoned = { server, zone, view: "" };
@@ -92,53 +81,39 @@ function countQueries(metrics: Registry, server: string, domain: string): Pick<D
     };
   };
   return {
-    answered(answered) {
-      const { peer, request, reply, milliseconds } = answered;
-      const family = peer.address.includes(":") ? "2" : "1";
-      let kind = kinds.get(answered.group);
-      if (kind === undefined) kinds.set(answered.group, (kind = kindOf(zones, answered.query())));
-      const { zone, type, wantsDnssec } = kind;
-      const key = `${zone} ${peer.transport} ${family} ${type}`;
-      let row = rows.get(key);
-      if (row === undefined) rows.set(key, (row = createRow(zone, peer.transport, family, type)));
+    answered({ asked, peer, request, reply, milliseconds }) {
+      const zoneAt = zoneIndex(zones, asked?.question.name);
+      const typeAt = types.indexOf(asked?.question.type ?? OTHER);
+      const six = peer.address.includes(":");
+      const at = (((zoneAt << 1) | Number(peer.transport === "tcp")) << 1) | Number(six);
+      // The position of `other` is -1; it is the first of its zone.
+      const key = at * (types.length + 1) + typeAt + 1;
+      const zone = zones[zoneAt] ?? ".";
+      const row = (rows[key] ??= createRow(zone, peer.transport, six ? "2" : "1", types[typeAt] ?? OTHER));
       row.requests.value += 1;
-      if (wantsDnssec) row.doRequests.value += 1;
+      if (asked?.edns?.dnssecOk === true) row.doRequests.value += 1;
       row.duration.observe(milliseconds / 1000);
       row.requestSize.observe(request.length);
       row.responseSize.observe(reply.length);
       const code = (reply[3] ?? 0) & 15;
-      const labels = { server, zone, view: "", rcode: rcodeName(code), plugin: pluginOf(zone) };
-      (row.responses[code] ??= responses.series(labels)).value += 1;
+      (row.responses[code] ??= responses.series({
+        ...{ server, zone, view: "" },
+        ...{ rcode: rcodeName(code), plugin: pluginOf(zone) },
+      })).value += 1;
     },
   };
 }
 
-/** What a query counts as. */
-interface Kind {
-  readonly zone: string;
-  readonly type: string;
-  readonly wantsDnssec: boolean;
-}
-
-/** A query that cannot be read belongs to no zone: CoreDNS calls that "dropped". */
-function kindOf(zones: readonly string[], query: DnsQuery | undefined): Kind {
-  if (query === undefined) return { zone: "dropped", type: "other", wantsDnssec: false };
-  const { question, message } = query;
-  return {
-    zone: zoneOf(zones, question.name),
-    type: knownTypes.has(question.type) ? question.type : "other",
-    wantsDnssec: message.edns?.dnssecOk === true,
-  };
-}
-
-function zoneOf(zones: readonly string[], name: string): string {
+/** Where a name's zone stands in the list: the root at the last but one place, what cannot be read at the last. */
+function zoneIndex(zones: readonly string[], name: string | undefined): number {
+  if (name === undefined) return zones.length - 1;
   const lower = name.toLowerCase();
-  return zones.find((zone) => isInZone(lower, zone)) ?? ".";
+  return zones.findIndex((zone) => isInZone(lower, zone));
 }
 
 /** Who answers: CoreDNS names its plugin. */
 function pluginOf(zone: string): string {
-  if (zone === "dropped") return "";
+  if (zone === DROPPED) return "";
   return zone === "." ? "forward" : "kubernetes";
 }
 
