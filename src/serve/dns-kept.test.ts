@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLog } from "#lib/log";
 import { decodeMessage, formatRecord, rcodes } from "#wire/dns";
-import { answerBytes, type Answered, type DnsReply } from "./dns-answer.ts";
+import { answerBytes, type Answered } from "./dns-answer.ts";
+import type { DnsReply } from "./dns-response.ts";
 import { createKeptAnswers } from "./dns-kept.ts";
 import { queryBytes } from "./dns-testing.ts";
 
@@ -79,6 +80,14 @@ test("whoever hears of answers hears of repeated ones too", () => {
       [3, "a."],
     ],
   );
+});
+
+test("a query that is longer than any name needs is not kept", () => {
+  const kept = createKeptAnswers();
+  const asked = { question: { name: "a.", type: "A", class: 1 }, edns: undefined };
+  const padded = Buffer.concat([queryBytes("a.", 1), Buffer.alloc(400)]);
+  kept.keep(padded, { reply: Uint8Array.of(1), asked });
+  assert.equal(kept.find(padded), undefined);
 });
 
 test("a full store takes nothing in until it is old, and starts anew then", () => {

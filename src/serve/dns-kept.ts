@@ -7,6 +7,8 @@ import type { Asked } from "./dns-answer.ts";
 
 /** Some hundred bytes each. */
 const MAX_KEPT = 65_536;
+/** Bytes. The longest name makes 271; who pads queries beyond that must not fill the memory with them. */
+const MAX_QUERY = 320;
 /** A full store takes nothing in until it is emptied, so that a flood of odd names does not keep it busy; not for longer than this. */
 const MAX_AGE_MS = 10_000;
 
@@ -35,6 +37,7 @@ export function createKeptAnswers(
   return {
     find: (query) => answers.get(keyOf(query)),
     keep(query, answer) {
+      if (query.length > MAX_QUERY) return;
       if (answers.size >= limit) {
         if (now() - since < MAX_AGE_MS) return;
         drop();
