@@ -10,17 +10,31 @@ export interface Entry {
   readonly target: string;
 }
 
+/** What a name stands for. Most questions are for addresses, so the rest is made only when wanted. */
+export interface Entries {
+  /** May have duplicates. */
+  readonly addresses: readonly string[];
+  readonly all: () => readonly Entry[];
+}
+
+/** Entries that are there already. */
+export function entriesFrom(all: readonly Entry[]): Entries {
+  return { addresses: all.map(({ address }) => address), all: () => all };
+}
+
 /** Made once for each headless Service and choice of options, since it may have thousands of endpoints. */
-const known = new WeakMap<ZoneOptions, WeakMap<ServiceModel, readonly Entry[]>>();
+const known = new WeakMap<ZoneOptions, WeakMap<ServiceModel, Entries>>();
 
 /** What a whole Service stands for. */
-export function serviceEntries(service: ServiceModel, options: ZoneOptions): readonly Entry[] {
+export function serviceEntries(service: ServiceModel, options: ZoneOptions): Entries {
   if (!service.headless) return addressEntries(service, service.ports);
   let services = known.get(options);
   if (services === undefined) known.set(options, (services = new WeakMap()));
   let entries = services.get(service);
-  if (entries === undefined)
-    services.set(service, (entries = endpointEntries(service, service.ports, options)));
+  if (entries === undefined) {
+    entries = entriesFrom(endpointEntries(service, service.ports, options));
+    services.set(service, entries);
+  }
   return entries;
 }
 
@@ -29,18 +43,22 @@ export function portEntries(
   service: ServiceModel,
   ports: readonly ServicePort[],
   options: ZoneOptions,
-): readonly Entry[] {
-  return service.headless ? endpointEntries(service, ports, options) : addressEntries(service, ports);
+): Entries {
+  if (!service.headless) return addressEntries(service, ports);
+  return entriesFrom(endpointEntries(service, ports, options));
 }
 
+const nothing = entriesFrom([]);
+
 /** A Service that has no ports at all still has its addresses; only SRV records need a port. */
-function addressEntries(service: ServiceModel, ports: readonly ServicePort[]): readonly Entry[] {
-  const target = baseOf(service);
-  const entries: Entry[] = [];
-  for (const port of service.ports.length === 0 ? [undefined] : ports) {
-    for (const address of service.clusterIPs) entries.push({ address, port: port?.port, target });
-  }
-  return entries;
+function addressEntries(service: ServiceModel, ports: readonly ServicePort[]): Entries {
+  const { clusterIPs } = service;
+  const all = (): Entry[] => {
+    const target = baseOf(service);
+    const numbers = service.ports.length === 0 ? [undefined] : ports.map(({ port }) => port);
+    return numbers.flatMap((port) => clusterIPs.map((address) => ({ address, port, target })));
+  };
+  return ports.length === 0 && service.ports.length > 0 ? nothing : { addresses: clusterIPs, all };
 }
 
 /** One entry per ready endpoint and port. */

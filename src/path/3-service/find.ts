@@ -1,14 +1,21 @@
 /** What a name of the cluster's zone stands for (Kubernetes DNS specification 1.1.0, with CoreDNS' choices). */
 import { canonicalAddress, isIPv4, isIPv6 } from "#lib/ip";
 import type { Endpoint, ServiceModel, Snapshot } from "#model";
-import { baseOf, endpointEntries, portEntries, serviceEntries, type Entry } from "./entries.ts";
+import {
+  baseOf,
+  endpointEntries,
+  entriesFrom,
+  portEntries,
+  serviceEntries,
+  type Entries,
+} from "./entries.ts";
 import type { ZoneOptions } from "./options.ts";
 
 /** The Service of the cluster DNS itself, by the convention of every Kubernetes distribution. */
 export const dnsService = "kube-system/kube-dns";
 
 export type Found =
-  | { readonly kind: "entries"; readonly entries: readonly Entry[] }
+  | { readonly kind: "entries"; readonly entries: Entries }
   | { readonly kind: "alias"; readonly target: string }
   | { readonly kind: "text"; readonly text: string }
   /** The name exists, or names below it do, but it has no records of its own. */
@@ -51,7 +58,7 @@ function findNameServer(snapshot: Snapshot, labels: readonly string[]): Found {
     port: undefined,
     target: "ns.dns",
   }));
-  return entries.length === 0 ? empty : { kind: "entries", entries };
+  return entries.length === 0 ? empty : { kind: "entries", entries: entriesFrom(entries) };
 }
 
 /** `10-244-0-5.NAMESPACE.pod`: any address, or only that of a pod of this namespace (CoreDNS' `pods insecure`, `verified`). */
@@ -69,7 +76,8 @@ function findPod(
   if (pods === "verified" && snapshot.podsByAddress.get(address)?.namespace !== namespace) {
     return missing(`no pod of namespace ${namespace} has the address ${address}`);
   }
-  return { kind: "entries", entries: [{ address, port: undefined, target: `${name}.${namespace}.pod` }] };
+  const target = `${name}.${namespace}.pod`;
+  return { kind: "entries", entries: entriesFrom([{ address, port: undefined, target }]) };
 }
 
 /** The address that is written with dashes, in canonical text. */
@@ -127,10 +135,12 @@ function findEndpoint(service: ServiceModel, label: string, options: ZoneOptions
   const protocol = label.startsWith("_") ? label.slice(1).toUpperCase() : undefined;
   const leads = service.ports.some((port) => port.protocol === protocol && port.name !== "");
   if (leads) return empty;
-  const wanted = endpointEntries(service, service.ports, options).filter(
-    (entry) => entry.target === `${label}.${baseOf(service)}`,
-  );
-  return entriesOf(wanted, () => `the Service has no ready endpoint named ${label}`);
+  const target = `${label}.${baseOf(service)}`;
+  const endpoints = service.headless
+    ? serviceEntries(service, options).all()
+    : endpointEntries(service, service.ports, options);
+  const wanted = endpoints.filter((entry) => entry.target === target);
+  return entriesOf(entriesFrom(wanted), () => `the Service has no ready endpoint named ${label}`);
 }
 
 interface ZonalName {
@@ -157,11 +167,11 @@ function findInZone(service: ServiceModel, { zone, prefer }: ZonalName, options:
   };
   const near = endpointEntries(there, there.ports, options);
   const entries = near.length === 0 && prefer ? endpointEntries(service, service.ports, options) : near;
-  return entries.length === 0 ? empty : { kind: "entries", entries };
+  return entries.length === 0 ? empty : { kind: "entries", entries: entriesFrom(entries) };
 }
 
-function entriesOf(entries: readonly Entry[], reason: () => string): Found {
-  return entries.length === 0 ? missing(reason()) : { kind: "entries", entries };
+function entriesOf(entries: Entries, reason: () => string): Found {
+  return entries.addresses.length === 0 ? missing(reason()) : { kind: "entries", entries };
 }
 
 function unmarked(label: string): string {

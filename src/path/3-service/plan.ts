@@ -107,8 +107,7 @@ export function planZone(snapshot: Snapshot, serial: number, options: ZoneOption
     if (entry.alias !== undefined && wantsAddress) {
       return followAlias({ asked, target: absoluteName(entry.alias), ttl }, type, depth);
     }
-    const entries = entry.addresses.map((address) => ({ address }));
-    const answers = wantsAddress ? addressRecords(asked, type, entries, ttl) : [];
+    const answers = wantsAddress ? addressRecords(asked, type, entry.addresses, ttl) : [];
     return answers.length > 0 ? positive(answers) : negative(rcodes.NOERROR, name);
   };
 

@@ -2,7 +2,7 @@
 import { familyOf } from "#lib/ip";
 import type { Snapshot } from "#model";
 import { absoluteName, type ResourceRecord } from "#wire/dns";
-import type { Entry } from "./entries.ts";
+import type { Entries } from "./entries.ts";
 import { dnsService, type Found } from "./find.ts";
 
 /** Seconds; CoreDNS' own value. */
@@ -48,23 +48,23 @@ export function recordsOf(name: string, type: string, found: Found, facts: ZoneF
   return { ...nothing, answers: [{ name, ttl: facts.ttl, type, target: absoluteName(found.target) }] };
 }
 
-function entryRecords(name: string, type: string, entries: readonly Entry[], facts: ZoneFacts): Sections {
+function entryRecords(name: string, type: string, entries: Entries, facts: ZoneFacts): Sections {
   if (type === "SRV") return serviceRecords(name, entries, facts);
   if (type !== "A" && type !== "AAAA") return nothing;
-  return { answers: addressRecords(name, type, entries, facts.ttl), additionals: [] };
+  return { answers: addressRecords(name, type, entries.addresses, facts.ttl), additionals: [] };
 }
 
 /** A or AAAA records, without duplicates. */
 export function addressRecords(
   name: string,
   type: "A" | "AAAA",
-  entries: readonly Pick<Entry, "address">[],
+  addresses: readonly string[],
   ttl: number,
 ): ResourceRecord[] {
   const records: ResourceRecord[] = [];
   // Most names have one address; a set is made for those that have more.
-  const seen = entries.length > 1 ? new Set<string>() : undefined;
-  for (const { address } of entries) {
+  const seen = addresses.length > 1 ? new Set<string>() : undefined;
+  for (const address of addresses) {
     if (typeOf(address) !== type || seen?.has(address) === true) continue;
     seen?.add(address);
     records.push({ name, ttl, type, address });
@@ -77,11 +77,12 @@ function typeOf(address: string): "A" | "AAAA" {
 }
 
 /** SRV records with one weight for all (100 over their number), and the addresses of their targets (RFC 2782). */
-function serviceRecords(name: string, entries: readonly Entry[], { origin, ttl }: ZoneFacts): Sections {
-  const weight = Math.max(1, Math.floor(100 / entries.length));
+function serviceRecords(name: string, entries: Entries, { origin, ttl }: ZoneFacts): Sections {
+  const all = entries.all();
+  const weight = Math.max(1, Math.floor(100 / all.length));
   const answers = new Map<string, ResourceRecord>();
   const additionals = new Map<string, ResourceRecord>();
-  for (const { address, port, target: relative } of entries) {
+  for (const { address, port, target: relative } of all) {
     if (port === undefined) continue;
     const target = `${relative}.${origin}`;
     answers.set(`${target} ${port}`, { name, ttl, type: "SRV", priority: 0, weight, port, target });
