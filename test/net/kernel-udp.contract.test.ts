@@ -2,13 +2,15 @@
 import assert from "node:assert/strict";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { type TestContext, test } from "node:test";
+import { before, type TestContext, test } from "node:test";
 import { Worker } from "node:worker_threads";
-import { openUdpBatch, udpSocket } from "#kernel";
+import { homeNetNs, ipBatch, openUdpBatch, udpSocket } from "#kernel";
 import type { DatagramListen, DatagramPeer, DatagramSocket, OpenDatagrams } from "#lib/datagrams";
 import { openDgram } from "#serve/dns";
 
 const transports: Readonly<Record<string, OpenDatagrams>> = { dgram: openDgram, batch: openUdpBatch };
+before(() => ipBatch(homeNetNs(), ["link set lo up"]));
+
 const loopback: DatagramListen = { address: "127.0.0.1", port: 0 };
 
 type Receive = (bytes: Uint8Array, from: DatagramPeer, socket: DatagramSocket) => void;
@@ -173,7 +175,7 @@ test("batch: a Worker is refused, since it could not be terminated safely", asyn
     openUdpBatch({ address: "127.0.0.1", port: 0 }, () => undefined).catch(({ code }) => parentPort.postMessage(code));`;
   const worker = new Worker(
     new URL(
-      `data:text/javascript,${encodeURIComponent(script.replace("#kernel", new URL("index.ts", import.meta.url).href))}`,
+      `data:text/javascript,${encodeURIComponent(script.replace("#kernel", new URL("../../src/kernel/index.ts", import.meta.url).href))}`,
     ),
   );
   assert.deepEqual(await once(worker, "message"), ["NotMainThread"]);
