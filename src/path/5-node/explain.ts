@@ -1,5 +1,5 @@
 /** Why a packet for a pod (or other) address goes where it goes. Pure; reads the same plan as the kernel got. */
-import { inCidr, isIPv4, parseCidr } from "#lib/ip";
+import { familyOf, inCidr, isIPv4, parseCidr } from "#lib/ip";
 import type {
   Explanation,
   Flow,
@@ -60,12 +60,16 @@ function arrivingOf(
   const pod = snapshot.podsByAddress.get(flow.destination.address ?? "");
   if (outcome.kind !== "next" || pod?.node === undefined) return undefined;
   if (pod.node === node) return explainPolicy(snapshot, node, "ingress", connectionOf(flow, sourceOf(flow)));
-  const self = snapshot.nodes.get(node);
-  // A node that sends into the overlay, for itself or for whom it masquerades, has the address of its tunnel end there.
-  const tunnelled = steps.some(({ action }) => action === "encapsulate");
-  const isNode = self?.addresses.includes(flow.source.address) === true;
-  const from = isNode && tunnelled ? vtepAddress(self.podCIDR) : flow.source.address;
+  const from = arrivesFrom(snapshot.nodes.get(node), flow, steps);
   return explainPolicy(snapshot, pod.node, "ingress", connectionOf(flow, from));
+}
+
+/** What a node sends through the overlay, for itself or for whom it masquerades, has the address of its tunnel end there. */
+function arrivesFrom(self: NodeModel | undefined, { source }: Flow, steps: readonly Step[]): string {
+  const tunnelled = steps.some(({ action }) => action === "encapsulate");
+  const isNode = self?.addresses.includes(source.address) === true;
+  const cidr = self?.podCIDRs.find((one) => familyOf(one) === familyOf(source.address));
+  return isNode && tunnelled && cidr !== undefined ? (cidr.split("/")[0] ?? "") : source.address;
 }
 
 /** The source as the rules of this node see it. */
