@@ -153,7 +153,7 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
     programmed,
     covers: (pod, address) => until((snapshot) => holdsPod(snapshot, pod, address)),
     async denied() {
-      const sets = (inForce ?? []).flatMap(({ family }) =>
+      const sets = [...(await familiesWithTable(ns))].flatMap((family) =>
         directions.map((direction) => ({ direction, set: `${tableOf(family)} ${deniedSet(direction)}` })),
       );
       const read = sets.map(async ({ direction, set }) =>
