@@ -34,7 +34,8 @@ export interface UpOptions {
   readonly nodes: number;
   readonly zones: readonly string[];
   readonly proxyMode: "nftables" | "iptables";
-  readonly overlay: "vxlan";
+  readonly overlay: "vxlan" | "host-gw";
+  readonly ipFamilies: "ipv4" | "dual";
   readonly publish: readonly string[];
   readonly config?: string;
   readonly dataDir?: string;

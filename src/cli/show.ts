@@ -49,7 +49,7 @@ async function tracedAcrossNodes(
       headers: {},
       dryRun: false,
     });
-    const crossed = document.steps.some(({ hop, action }) => hop === "5-node" && action === "encapsulate");
+    const crossed = document.steps.some(({ hop, to }) => hop === "5-node" && to.startsWith("node "));
     if (crossed || tries === traceTries || exitStatusOf(document) !== 0)
       return { document, crossed, nodes: nodes.length };
   }

@@ -19,9 +19,14 @@ export function upCommand(): Command {
         .default("nftables"),
     )
     .addOption(
-      new Option("--overlay <kind>", "how nodes reach each other")
+      new Option("--overlay <kind>", "how nodes reach each other's pods: through VXLAN, or by plain routes")
         .choices(["vxlan", "host-gw"])
         .default("vxlan"),
+    )
+    .addOption(
+      new Option("--ip-families <families>", "addresses of nodes, pods and Services: IPv4, or also IPv6")
+        .choices(["ipv4", "dual"])
+        .default("ipv4"),
     )
     .option(
       "--publish <host:port>",
@@ -57,8 +62,6 @@ function refuseUnbuilt(options: UpOptions): void {
   if (options.dataDir !== undefined) throw notBuilt("--data-dir");
   const mode: string = options.proxyMode;
   if (mode !== "nftables" && mode !== "iptables") throw notBuilt(`--proxy-mode ${mode}`);
-  const overlay: string = options.overlay;
-  if (overlay !== "vxlan") throw notBuilt(`--overlay ${overlay}`);
   if (options.detach && (options.once || options.show !== undefined)) {
     throw new InroadError("ConflictingOptions", "--detach goes with neither --once nor --show");
   }

@@ -13,8 +13,14 @@ import { homeNetNs, ipBatch, startNftThread, startReaper, tcpConnect, tcpListene
 import { kindByPlural, kinds, withLastApplied } from "#kube";
 import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
-import { createOutside, startLoadBalancer, startPublicDns, type Outside } from "#path/load-balancer";
-import { defaultSettings, startNodes, type NodeNetwork, type NodesHandle } from "#path/node";
+import {
+  createOutside,
+  outsideAddresses,
+  startLoadBalancer,
+  startPublicDns,
+  type Outside,
+} from "#path/load-balancer";
+import { networkSettings, startNodes, type NodeNetwork, type NodesHandle } from "#path/node";
 import { startNodeAgent, type NodeAgent } from "#path/pod";
 import { startProxy, type Proxy } from "#path/proxy";
 import { carrierOnlyTo, createSharedSocketCarrier } from "#serve/dns";
@@ -28,6 +34,7 @@ import type { HostSide } from "./host-side.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
 import { serveOrders } from "./orders.ts";
 import { relay } from "./publish.ts";
+import { createMembership } from "./membership.ts";
 import { missingParts, untilReady } from "./readiness.ts";
 import { ingressAddress, statusOf } from "./status.ts";
 import { controllerName, systemObjects } from "./system.ts";
@@ -66,7 +73,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   };
   const unknown = unknownKinds(objects);
   const api = createApiServer({
-    serviceCIDRs: [config.serviceCIDR],
+    serviceCIDRs: config.serviceCIDRs,
     nodePorts: { first: 30_000, last: 32_767 },
     kinds: [...kinds, ...unknown],
     log: log.child("api"),
@@ -78,19 +85,24 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   const client = createClient(api.transport({ name: "system:inroad", groups: ["system:masters"] }));
   const source = createSnapshotSource(client, { domain: config.domain, controllerName, log });
   const certificate = keepCertificate(host, source);
-  const settings = { ...defaultSettings, routes: [...defaultSettings.routes, hostRoute] };
+  const base = networkSettings(config.ipFamilies, config.overlay);
+  const settings = { ...base, routes: [...base.routes, hostRoute] };
   const network = startNodes({ nodes: config.nodes, source, settings, log: log.child("nodes") });
   await Promise.all([network.ready, source.synced]);
   const proxies = startProxies(network, { config, source, log });
   // What no rule translated and no pod has must end here: it would leave for the host's networks otherwise.
   await ipBatch(
     home,
-    [config.serviceCIDR, config.podCIDR].map((cidr) => `route add unreachable ${cidr}`),
+    [...config.serviceCIDRs, ...settings.podNetworks].map((cidr) => `route add unreachable ${cidr}`),
   );
   const listener = serveApi(api, secrets.identity, home);
   await listener.listening;
   host.onApi((server) => listener.use(server));
-  const outside = await createOutside({ home, bridge: settings.underlay.bridge });
+  const outside = await createOutside({
+    home,
+    bridge: settings.underlay.bridge,
+    families: config.ipFamilies,
+  });
   await ipBatch(outside.edge, [`route add ${addresses.hostLinks} via ${addresses.control}`]);
   const controllers = startControllers({
     client,
@@ -101,7 +113,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   const balancer = startLoadBalancer({
     source,
     edge: outside.edge,
-    pool: addresses.pool,
+    pools: config.ipFamilies.map((family) => outsideAddresses[family].pool),
     log: log.child("load-balancer"),
   });
   const publicDns = startPublicNames(outside, source, log);
@@ -115,20 +127,43 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     certificate: certificate.current,
     connect: { ingress: certificate.connect, dns: forwards.connect },
   });
-  const agents = [...network.nodes.values()].map((node) =>
-    startAgent(node, { config, client, source, log, components: parts, debugToken: secrets.debugToken }),
-  );
-  await Promise.all(agents.map(({ ready }) => ready));
+  const agents = new Map<string, NodeAgent>();
+  const runAgent = (node: NodeNetwork): Promise<void> => {
+    const agent = startAgent(node, {
+      ...{ config, client, source, log },
+      components: parts,
+      debugToken: secrets.debugToken,
+    });
+    agents.set(node.node.name, agent);
+    return agent.ready;
+  };
+  await Promise.all([...network.nodes.values()].map(runAgent));
+  const membership = createMembership({
+    config,
+    client,
+    network,
+    proxies,
+    agents,
+    start: async (name) => {
+      const node = network.nodes.get(name);
+      if (node === undefined) return;
+      const proxy = startNodeProxy(node, { config, source, log });
+      proxies.set(name, proxy);
+      await proxy.ready;
+      await runAgent(node);
+    },
+  });
 
   const system = systemObjects(ingressReplicas);
   await createObjects(client, [...system, ...objects.map(withLastApplied)], unknown);
   const deployments = createInformer(client, kindOfDeployments(), { log });
   const missing = (): string[] =>
     missingParts(source.current(), deployments.list(), {
-      wantedNodes: config.nodes.length,
+      wantedNodes: network.nodes.size,
       balancer: balancer.current(),
     });
-  const status = (): ClusterStatus => statusOf(config, source.current(), missing());
+  const status = (): ClusterStatus =>
+    statusOf(config, source.current(), missing(), (node) => network.nodes.get(node)?.mtu());
   const orders = await serveOrders({
     start,
     client,
@@ -139,6 +174,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     proxies,
     secrets,
     status,
+    membership,
   });
   await Promise.all([deployments.synced, publicDns.ready, balancer.ready]);
   await untilReady(missing, source);
@@ -150,7 +186,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     stop: async () => {
       orders.close();
       listener.close();
-      await Promise.all(agents.map((agent) => agent.close()));
+      await Promise.all([...agents.values()].map((agent) => agent.close()));
       await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
       await Promise.all([controllers.close(), balancer.close(), publicDns.close()]);
       api.close();
@@ -161,13 +197,22 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
 /** The Service rules of each node, by its name. */
 function startProxies(
   { nodes }: NodesHandle,
+  parts: Pick<NodeParts, "config" | "source" | "log">,
+): Map<string, Proxy> {
+  return new Map([...nodes].map(([name, node]) => [name, startNodeProxy(node, parts)]));
+}
+
+function startNodeProxy(
+  { node: { name }, ns }: NodeNetwork,
   { config, source, log }: Pick<NodeParts, "config" | "source" | "log">,
-): ReadonlyMap<string, Proxy> {
-  const start = ({ node: { name }, ns }: NodeNetwork): [string, Proxy] => [
-    name,
-    startProxy({ source, node: name, netns: ns, mode: config.proxyMode, log: log.child(`proxy ${name}`) }),
-  ];
-  return new Map([...nodes.values()].map(start));
+): Proxy {
+  return startProxy({
+    source,
+    node: name,
+    netns: ns,
+    mode: config.proxyMode,
+    log: log.child(`proxy ${name}`),
+  });
 }
 
 interface NodeParts {

@@ -6,6 +6,7 @@ import type { ObjectRef } from "#model";
 import type { Outside } from "#path/load-balancer";
 import type { NodesHandle } from "#path/node";
 import { serveControl } from "./control.ts";
+import type { Membership } from "./membership.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
 import { findPlace, writeResolver, type Place, type Places } from "./places.ts";
 import { sendRequest, type Sender } from "./request.ts";
@@ -21,6 +22,7 @@ export interface OrdersOptions {
   readonly proxies: TraceContext["proxies"];
   readonly secrets: { readonly identity: Identity };
   readonly status: () => ClusterStatus;
+  readonly membership: Membership;
 }
 
 /** Serves `/status`, `/place`, `/request` and `/trace` on the cluster's control socket. */
@@ -49,6 +51,11 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
       const place = placeAt(query.get("from") ?? "internet");
       return { fd: place.ns.fd, ...writeResolver(config.stateDir, place) };
     },
+    "/nodes/add": (_, body) => options.membership.add(nodeIn(body)),
+    "/nodes/remove": async (_, body) => {
+      await options.membership.remove(nodeIn(body) ?? "");
+      return {};
+    },
     "/request": async (_, body) => {
       const { url, from, ...rest } = requestBody(body);
       const sent = await sendRequest(senderAt(from), { url, ...rest });
@@ -67,6 +74,11 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
       return traceRequest(tracing, senderAt(order.from), order);
     },
   });
+}
+
+function nodeIn(body: unknown): string | undefined {
+  const name: unknown = typeof body === "object" && body !== null ? Reflect.get(body, "node") : undefined;
+  return typeof name === "string" ? name : undefined;
 }
 
 function requestBody(body: unknown): TraceOrder {

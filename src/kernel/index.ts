@@ -1,6 +1,7 @@
 export type { CommandResult, ConntrackEntry, NetNs, Tuple } from "./types.ts";
 export { closeNetNs, createNetNs, enterNetNs, homeNetNs, inNetNs } from "./netns.ts";
-export { tcpConnect, tcpListener, udpSocket } from "./sockets.ts";
+export { pingSocket, tcpConnect, tcpListener, udpSocket } from "./sockets.ts";
+export { sendDatagram } from "./libc.ts";
 export { openUdpBatch } from "./udp-batch.ts";
 export { findProgram } from "./programs.ts";
 export { run, spawnIn } from "./run.ts";

@@ -1,7 +1,7 @@
 /** Sockets made inside a namespace by system calls; Node's own classes then drive them from any thread's loop. */
 import { Socket } from "node:net";
 import { InroadError, codeOf, messageOf } from "#lib/errors";
-import { familyOf, openSocket } from "./libc.ts";
+import { familyOf, openPingSocket, openSocket } from "./libc.ts";
 import { inNetNs } from "./netns.ts";
 import type { NetNs } from "./types.ts";
 
@@ -26,6 +26,15 @@ export function udpSocket(ns: NetNs | undefined, address: string, port: number):
   return open(ns, `open UDP ${address}:${port}`, () =>
     openSocket("udp", familyOf(address), { bind: { address, port } }),
   );
+}
+
+/**
+ * A socket for ICMP echo over IPv4 in a namespace, for `dgram.Socket.bind({ fd })`; datagrams are ICMP messages from their
+ * type on. Needs `net/ipv4/ping_group_range` to admit our group.
+ * @throws InroadError with the errno's name (`EACCES`: the group is not admitted).
+ */
+export function pingSocket(ns: NetNs | undefined): number {
+  return open(ns, "open a ping socket", openPingSocket);
 }
 
 /**

@@ -3,6 +3,6 @@ export { startLoadBalancer, type LoadBalancer, type LoadBalancerOptions } from "
 export { explain } from "./explain.ts";
 export { observe, type ObservedNode } from "./observe.ts";
 export { createOutside, outsideAddresses } from "./outside.ts";
-export type { Outside, OutsideAddresses, OutsideOptions } from "./outside.ts";
+export type { Outside, OutsideOptions } from "./outside.ts";
 export { planLoadBalancer, type LoadBalancerPlan, type VipPort } from "./plan.ts";
 export { publicAnswer, startPublicDns, type PublicDns } from "./public-dns.ts";

@@ -127,7 +127,7 @@ async function sourcesFor(settings: CommandSettings, place: ContainerPlace): Pro
   }
   return {
     pod: place.pod,
-    podIP: place.address,
+    podIPs: place.addresses,
     node: place.node,
     services: specOf(place.pod).enableServiceLinks === false ? {} : settings.serviceVariables(namespace),
     lookup: (kind, name) => found.get(`${kind}/${name}`),
