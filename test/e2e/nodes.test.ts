@@ -133,15 +133,15 @@ describe("nodes that join and leave", () => {
     await kubectl("drain node-c --ignore-daemonsets --timeout=40s");
     await kubectl("rollout status deployment/api --timeout=30s");
     assert.ok(!(await nodesOfPods()).includes("node-c"));
-    let over = false;
+    const over = new AbortController();
     const requests = (async () => {
       let count = 0;
-      for (; !over; count += 1) await get();
+      for (; !over.signal.aborted; count += 1) await get();
       return count;
     })();
     const removed = await live.cli("node", "remove", "node-c", "--name", "nodes");
     assert.equal(removed.code, 0, removed.stderr);
-    over = true;
+    over.abort();
     assert.ok((await requests) > 0);
     assert.equal(await kubectl("get node node-c --ignore-not-found"), "");
     assert.equal((await statusOf(live, "nodes")).ready, true);

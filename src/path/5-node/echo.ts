@@ -20,7 +20,7 @@ export function openEcho(ns: NetNs): Echo {
   const socket = dgram.createSocket("udp4");
   const waiting = new Map<number, () => void>();
   let last = 0;
-  let closed = false;
+  const closing = new AbortController();
   socket.on("message", (message) => {
     if (message.length >= ICMP_HEADER) waiting.get(message.readUInt16BE(6))?.();
   });
@@ -38,7 +38,7 @@ export function openEcho(ns: NetNs): Echo {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), PATIENCE_MS);
     waiting.set(sequence, () => resolve(true));
-    if (closed || !sendDatagram(fd, request, address)) resolve(false);
+    if (closing.signal.aborted || !sendDatagram(fd, request, address)) resolve(false);
     return promise.finally(() => {
       clearTimeout(timer);
       waiting.delete(sequence);
@@ -47,13 +47,13 @@ export function openEcho(ns: NetNs): Echo {
 
   return {
     async crosses(address, size) {
-      for (let attempt = 0; attempt < ATTEMPTS && !closed; attempt += 1) {
+      for (let attempt = 0; attempt < ATTEMPTS && !closing.signal.aborted; attempt += 1) {
         if (await ask(address, size)) return true;
       }
       return false;
     },
     close() {
-      closed = true;
+      closing.abort();
       socket.close();
     },
   };
