@@ -5,8 +5,12 @@ import {
   createClient,
   createInformer,
   createSnapshotSource,
+  keepProgrammedLease,
+  watchProgrammed,
   type Client,
   type LiveSnapshotSource,
+  type ProgrammedLease,
+  type ProgrammedWatch,
 } from "#client";
 import { startControllers } from "#controllers";
 import { homeNetNs, ipBatch, startNftThread, startReaper, tcpConnect, tcpListener, udpSocket } from "#kernel";
@@ -30,7 +34,7 @@ import { serveOrders } from "./orders.ts";
 import { relay } from "./publish.ts";
 import { missingParts, untilReady } from "./readiness.ts";
 import { ingressAddress, statusOf } from "./status.ts";
-import { controllerName, systemObjects } from "./system.ts";
+import { controllerName, ingressService, systemNamespace, systemObjects } from "./system.ts";
 import { createForwardLines, type ForwardLines } from "./threads.ts";
 import { unknownKinds } from "./unknown-kinds.ts";
 
@@ -77,11 +81,15 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   });
   const client = createClient(api.transport({ name: "system:inroad", groups: ["system:masters"] }));
   const source = createSnapshotSource(client, { domain: config.domain, controllerName, log });
+  // The components' Leases live there.
+  await createObjects(client, [systemNamespace], unknown);
+  const leases = createLeases(client, log);
+  const dataPlanes = watchProgrammed(client, { log });
   const certificate = keepCertificate(host, source);
   const settings = { ...defaultSettings, routes: [...defaultSettings.routes, hostRoute] };
   const network = startNodes({ nodes: config.nodes, source, settings, log: log.child("nodes") });
   await Promise.all([network.ready, source.synced]);
-  const proxies = startProxies(network, { config, source, log });
+  const proxies = startProxies(network, { config, source, log, leases });
   // What no rule translated and no pod has must end here: it would leave for the host's networks otherwise.
   await ipBatch(
     home,
@@ -103,6 +111,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     edge: outside.edge,
     pool: addresses.pool,
     log: log.child("load-balancer"),
+    onProgrammed: leases.keep("load-balancer", "load-balancer", "edge"),
   });
   const publicDns = startPublicNames(outside, source, log);
   const forwards = createForwardLines();
@@ -116,7 +125,15 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     connect: { ingress: certificate.connect, dns: forwards.connect },
   });
   const agents = [...network.nodes.values()].map((node) =>
-    startAgent(node, { config, client, source, log, components: parts, debugToken: secrets.debugToken }),
+    startAgent(node, {
+      config,
+      client,
+      source,
+      programmed: dataPlanes,
+      log,
+      components: parts,
+      debugToken: secrets.debugToken,
+    }),
   );
   await Promise.all(agents.map(({ ready }) => ready));
 
@@ -152,7 +169,8 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
       listener.close();
       await Promise.all(agents.map((agent) => agent.close()));
       await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
-      await Promise.all([controllers.close(), balancer.close(), publicDns.close()]);
+      await Promise.all([controllers.close(), balancer.close(), publicDns.close(), leases.close()]);
+      dataPlanes.close();
       api.close();
     },
   };
@@ -161,19 +179,49 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
 /** The Service rules of each node, by its name. */
 function startProxies(
   { nodes }: NodesHandle,
-  { config, source, log }: Pick<NodeParts, "config" | "source" | "log">,
+  { config, source, log, leases }: Pick<NodeParts, "config" | "source" | "log"> & { leases: Leases },
 ): ReadonlyMap<string, Proxy> {
   const start = ({ node: { name }, ns }: NodeNetwork): [string, Proxy] => [
     name,
-    startProxy({ source, node: name, netns: ns, mode: config.proxyMode, log: log.child(`proxy ${name}`) }),
+    startProxy({
+      source,
+      node: name,
+      netns: ns,
+      mode: config.proxyMode,
+      log: log.child(`proxy ${name}`),
+      onProgrammed: leases.keep("proxy", `proxy-${name}`, name),
+    }),
   ];
   return new Map([...nodes.values()].map(start));
+}
+
+/** The Leases of the components that run in this thread. */
+interface Leases {
+  /** Starts one; the function announces what is in force. */
+  keep(component: "proxy" | "load-balancer", name: string, holder: string): ProgrammedLease["announce"];
+  close(): Promise<void>;
+}
+
+function createLeases(client: Client, log: Log): Leases {
+  const kept: ProgrammedLease[] = [];
+  return {
+    keep(component, name, holder) {
+      const { namespace } = ingressService;
+      const lease = keepProgrammedLease({ client, component, namespace, name, holder, log });
+      kept.push(lease);
+      return lease.announce;
+    },
+    close: async () => {
+      await Promise.all(kept.map((lease) => lease.close()));
+    },
+  };
 }
 
 interface NodeParts {
   readonly config: ClusterConfig;
   readonly client: Client;
   readonly source: LiveSnapshotSource;
+  readonly programmed: ProgrammedWatch;
   readonly log: Log;
   readonly components: ReturnType<typeof components>;
   readonly debugToken: string;

@@ -4,7 +4,7 @@ import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApiServer } from "#api";
-import { createClient, createSnapshotSource } from "#client";
+import { createClient, createSnapshotSource, watchProgrammed } from "#client";
 import type { Client, Clock } from "#client";
 import { tcpConnect } from "#kernel";
 import type { NetNs } from "#kernel";
@@ -63,6 +63,7 @@ export async function startWorld(options: {
   const client = createClient(api.transport({ name: "test", groups: ["system:masters"] }));
   const source = createSnapshotSource(client, { domain: "cluster.local" });
   await source.synced;
+  const programmed = watchProgrammed(client);
   const network = startNodes({
     nodes: [
       { name: "node-a", address: "172.30.0.11", podCIDR: "10.244.0.0/24" },
@@ -77,6 +78,7 @@ export async function startWorld(options: {
     return startNodeAgent({
       client,
       source,
+      programmed,
       node: { ...node, annotations },
       ns,
       sandboxes,

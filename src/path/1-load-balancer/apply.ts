@@ -2,7 +2,8 @@
 import { getSysctl, ipBatch, nft, setSysctls, tcpConnect, type NetNs } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
-import type { SnapshotSource } from "#model";
+import type { Snapshot, SnapshotSource } from "#model";
+import { createAnnouncer } from "./announce.ts";
 import { createHealthChecker } from "./health.ts";
 import { planLoadBalancer, type LoadBalancerPlan } from "./plan.ts";
 import {
@@ -23,6 +24,8 @@ export interface LoadBalancerOptions {
   /** Addresses of load balancers; what belongs to no Service is refused. */
   readonly pool: string;
   readonly log: Log;
+  /** Called with each snapshot that new connections are balanced by; some are skipped for later ones. */
+  readonly onProgrammed?: (snapshot: Snapshot) => void;
 }
 
 export interface LoadBalancer {
@@ -51,6 +54,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   let work: Promise<void> = Promise.resolve();
   let waiting = false;
   let closed = false;
+  let look: NodeJS.Timeout | undefined;
 
   const { promise: ready, resolve: setReady, reject: setFailed } = Promise.withResolvers<void>();
   ready.catch(() => undefined);
@@ -64,6 +68,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     plan = next;
     await writer.write(next);
     setReady();
+    announce(snapshot, next);
   };
   const schedule = (): void => {
     if (waiting || closed) return;
@@ -76,6 +81,10 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     });
   };
 
+  const announce = createAnnouncer(options.onProgrammed ?? (() => undefined), (ms) => {
+    clearTimeout(look);
+    look = setTimeout(schedule, ms);
+  });
   work = source.synced ?? work;
   schedule();
   const unsubscribe = source.subscribe(schedule);
@@ -86,6 +95,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     settled: () => work,
     async close() {
       closed = true;
+      clearTimeout(look);
       unsubscribe();
       checker.close();
       await work;

@@ -1,5 +1,6 @@
 /** Which nodes may get the new connections of each load-balancer address. Pure: snapshot and health in, decision out. */
 import { isIPv4 } from "#lib/ip";
+import { readyOn } from "#model";
 import type { Candidate, NodeModel, Protocol, ServiceModel, Snapshot } from "#model";
 
 /** kube-proxy's own health port (KEP-3836), asked for Services with externalTrafficPolicy Cluster. */
@@ -67,7 +68,9 @@ export function isBalanced(service: ServiceModel): boolean {
 
 function planService(service: ServiceModel, nodes: readonly NodeModel[], healthOf: HealthOf): VipPort[] {
   const check = { port: checkPort(service) };
-  const candidates = nodes.map((node) => candidateOf(node, healthOf({ ...place(node), port: check.port })));
+  const candidates = nodes.map((node) =>
+    candidateOf(service, node, healthOf({ ...place(node), port: check.port })),
+  );
   return service.loadBalancerIPs.filter(isIPv4).flatMap((address) =>
     service.ports.map(({ protocol, port }) => ({
       service: `${service.namespace}/${service.name}`,
@@ -96,9 +99,9 @@ function checkPort(service: ServiceModel): number {
   return own ?? HEALTHZ_PORT;
 }
 
-function candidateOf(node: NodeModel, health: Health): Candidate {
+function candidateOf(service: ServiceModel, node: NodeModel, health: Health): Candidate {
   const { name, address } = node;
-  const barred = barredReason(node);
+  const barred = passedOver(service, node);
   if (barred !== undefined) return { name, address, eligible: false, reason: barred };
   switch (health.state) {
     case "healthy":
@@ -110,8 +113,20 @@ function candidateOf(node: NodeModel, health: Health): Candidate {
   }
 }
 
+/**
+ * Why a node gets no new connections of a Service, whatever its health; undefined if it may. With externalTrafficPolicy
+ * Local a node without ready endpoints is known by the snapshot, before its health port has said so twice.
+ */
+export function passedOver(service: ServiceModel, node: NodeModel): string | undefined {
+  const barred = barredReason(node);
+  if (barred !== undefined) return barred;
+  return service.externalTrafficPolicy === "Local" && readyOn(service, node.name).length === 0
+    ? "no ready endpoint on this node, and externalTrafficPolicy is Local"
+    : undefined;
+}
+
 /** Why a node never gets connections from outside, whatever its health; undefined if it may. */
-export function barredReason(node: NodeModel): string | undefined {
+function barredReason(node: NodeModel): string | undefined {
   if (node.excludedFromLoadBalancers === true) {
     return "labelled node.kubernetes.io/exclude-from-external-load-balancers";
   }
