@@ -28,11 +28,13 @@ import { components, prepareComponents } from "./components.ts";
 import { addresses, type ClusterConfig } from "./config.ts";
 import { createObjects } from "./create-objects.ts";
 import { keepCertificate } from "./default-certificate.ts";
+import { createFaults } from "./faults.ts";
 import type { HostSide } from "./host-side.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
 import { serveOrders } from "./orders.ts";
 import { relay } from "./publish.ts";
 import { missingParts, untilReady } from "./readiness.ts";
+import { severable } from "./severed.ts";
 import { ingressAddress, statusOf } from "./status.ts";
 import { controllerName, ingressService, systemNamespace, systemObjects } from "./system.ts";
 import { createForwardLines, type ForwardLines } from "./threads.ts";
@@ -79,7 +81,8 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     kubernetesEndpoint: { address: addresses.control, port: addresses.apiPort },
     dial: (address, port) => tcpConnect(home, address, port),
   });
-  const client = createClient(api.transport({ name: "system:inroad", groups: ["system:masters"] }));
+  const transport = api.transport({ name: "system:inroad", groups: ["system:masters"] });
+  const client = createClient(transport);
   const source = createSnapshotSource(client, { domain: config.domain, controllerName, log });
   // The components' Leases live there.
   await createObjects(client, [systemNamespace], unknown);
@@ -124,10 +127,12 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     certificate: certificate.current,
     connect: { ingress: certificate.connect, dns: forwards.connect },
   });
+  // Each agent has a way of its own to the API server, for faults to cut.
+  const ways = new Map([...network.nodes.keys()].map((node) => [node, severable(transport)]));
   const agents = [...network.nodes.values()].map((node) =>
     startAgent(node, {
       config,
-      client,
+      client: createClient(ways.get(node.node.name)?.transport ?? transport),
       source,
       programmed: dataPlanes,
       log,
@@ -145,7 +150,8 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
       wantedNodes: config.nodes.length,
       balancer: balancer.current(),
     });
-  const status = (): ClusterStatus => statusOf(config, source.current(), missing());
+  const faults = createFaults({ home, client, source, network, agents: ways });
+  const status = (): ClusterStatus => statusOf(config, source.current(), missing(), faults.list());
   const orders = await serveOrders({
     start,
     client,
@@ -156,6 +162,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     proxies,
     secrets,
     status,
+    faults,
   });
   await Promise.all([deployments.synced, publicDns.ready, balancer.ready]);
   await untilReady(missing, source);

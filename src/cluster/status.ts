@@ -1,5 +1,5 @@
 /** What `inroad status` shows, from the snapshot. */
-import { certificateFor, type Snapshot } from "#model";
+import { certificateFor, describeFault, type Fault, type Snapshot } from "#model";
 import type { ClusterConfig } from "./config.ts";
 import type { ClusterStatus } from "./messages.ts";
 import { ingressService } from "./system.ts";
@@ -9,6 +9,7 @@ export function statusOf(
   config: ClusterConfig,
   snapshot: Snapshot,
   waitingFor: readonly string[],
+  faults: readonly Fault[],
 ): ClusterStatus {
   const address = ingressAddress(snapshot);
   return {
@@ -46,6 +47,7 @@ export function statusOf(
           tls: certificate !== undefined && certificate.problem === undefined,
         };
       }),
+    faults: faults.map((fault) => ({ ...fault, text: describeFault(fault) })),
     findings: snapshot.findings.map(({ severity, object, message, mend }) => ({
       severity,
       object: `${object.kind} ${object.namespace === undefined ? "" : `${object.namespace}/`}${object.name}`,
