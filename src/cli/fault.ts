@@ -60,7 +60,11 @@ interface Named {
 }
 
 function kind(name: string, description: string): Command {
-  return new Command(name).description(description).addOption(nameOption());
+  return new Command(name)
+    .description(description)
+    .exitOverride()
+    .showHelpAfterError("(run with --help for the options)")
+    .addOption(nameOption());
 }
 
 function between(least: number, most: number): (text: string) => number {

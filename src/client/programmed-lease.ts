@@ -80,7 +80,9 @@ export function keepProgrammedLease(options: ProgrammedLeaseOptions): Programmed
     if (closed || work !== undefined || wanted === "") return;
     cancel?.();
     const at = lastWrite + (wanted === written ? renewMs : pauseMs);
-    cancel = clock.setTimer(Math.max(0, at - clock.now()), () => (work = write()));
+    cancel = clock.setTimer(Math.max(0, at - clock.now()), () => {
+      work = write();
+    });
   };
   return {
     announce({ endpointsVersion = "" }) {

@@ -74,16 +74,18 @@ function run(stream: Stream, tally: Tally): () => Promise<void> {
 }
 
 const streams: readonly Stream[] = JSON.parse(process.argv[2] ?? "[]");
-const tallies = new Map(streams.map(({ name }) => [name, { answered: 0, failures: [] } as Tally]));
-const stops = streams.map((stream) => run(stream, tallies.get(stream.name) ?? { answered: 0, failures: [] }));
+const running = streams.map((stream) => {
+  const tally: Tally = { answered: 0, failures: [] };
+  return { name: stream.name, tally, stop: run(stream, tally) };
+});
 const beginning = setInterval(() => {
-  if ([...tallies.values()].some(({ answered }) => answered === 0)) return;
+  if (running.some(({ tally }) => tally.answered === 0)) return;
   clearInterval(beginning);
   console.log("asking");
 }, 10);
 process.stdin.resume().on("end", () => {
-  void Promise.all(stops.map((stop) => stop())).then(() => {
+  void Promise.all(running.map(({ stop }) => stop())).then(() => {
     clearInterval(beginning);
-    console.log(JSON.stringify(Object.fromEntries(tallies)));
+    console.log(JSON.stringify(Object.fromEntries(running.map(({ name, tally }) => [name, tally]))));
   });
 });

@@ -66,7 +66,9 @@ function start(first: Snapshot) {
       current = snapshot;
       for (const listener of listeners) listener(snapshot);
     },
-    behind: (...names: readonly string[]) => (answer = Promise.resolve(names)),
+    behind: (...names: readonly string[]) => {
+      answer = Promise.resolve(names);
+    },
     idle: () => clock.pending() === 0 && listeners.size === 0,
   };
 }
