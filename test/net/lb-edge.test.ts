@@ -34,6 +34,16 @@ const otherVip = "203.0.113.129";
 const client = "203.0.113.10";
 const healthPort = 32001;
 
+/** Ready endpoints on both nodes, so that their health ports decide. */
+const endpoints = ["node-a", "node-b"].map((node, index) => ({
+  address: `10.244.${index}.2`,
+  port: 80,
+  node,
+  ready: true,
+  serving: true,
+  terminating: false,
+}));
+
 const service: ServiceModel = {
   namespace: "inroad-system",
   name: "inroad-ingress",
@@ -41,7 +51,7 @@ const service: ServiceModel = {
   clusterIPs: ["10.96.7.7"],
   headless: false,
   selector: {},
-  ports: [{ name: "http", protocol: "TCP", port: 80, targetPort: 80, endpoints: [] }],
+  ports: [{ name: "http", protocol: "TCP", port: 80, targetPort: 80, endpoints }],
   loadBalancerIPs: [vip],
   externalTrafficPolicy: "Local",
   internalTrafficPolicy: "Cluster",

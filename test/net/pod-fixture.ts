@@ -137,6 +137,7 @@ export async function startWorld(options: {
     },
     async close() {
       await Promise.all(agents.map((agent) => agent.close()));
+      programmed.close();
       source.close();
       await network.close();
       api.close();
