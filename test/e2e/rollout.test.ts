@@ -139,17 +139,25 @@ for (const mode of ["nftables", "iptables"]) {
       await kubectl(`rollout restart ${deployment}`);
       await kubectl(`rollout status ${deployment} --timeout=30s`);
     };
-
-    test("five rollouts, a restart of the ingress and one of the cluster DNS fail no connection and no request", async () => {
-      await startClients();
-      for (let round = 1; round <= 5; round += 1) await rollOver("deployment/app");
-      await rollOver("deployment/inroad-ingress -n inroad-system");
-      await rollOver("deployment/kube-dns -n kube-system");
-      // The last of the old pods have ended, too.
-      await eventually(async () => {
+    /** Waits until no pod is on its way out. */
+    const allEnded = (): Promise<void> =>
+      eventually(async () => {
         const all = await kubectl("get pods -A -o jsonpath={.items[*].metadata.deletionTimestamp}");
         assert.equal(all, "");
       });
+
+    test("five rollouts, restarts of the ingress and of the cluster DNS fail no connection and no request", async () => {
+      await startClients();
+      for (let round = 1; round <= 5; round += 1) await rollOver("deployment/app");
+      const ingress = "deployment/inroad-ingress -n inroad-system";
+      await rollOver(ingress);
+      // Down to one: a node stops to be one for the load balancer. Rolled over so, another one takes its place.
+      await kubectl(`scale ${ingress} --replicas=1`);
+      await allEnded();
+      await rollOver(ingress);
+      await kubectl(`scale ${ingress} --replicas=2`);
+      await rollOver("deployment/kube-dns -n kube-system");
+      await allEnded();
       assert.deepEqual(await failuresOf(), []);
     });
 
