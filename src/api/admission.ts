@@ -1,3 +1,4 @@
+import { withProgrammedGate } from "#kube/server";
 import type { KindInfo, KubeObject } from "#kube";
 import type { Context } from "./context.ts";
 import { textAt, valueAt } from "./fields.ts";
@@ -31,6 +32,7 @@ export function checkNamespace(
 /** The object with what the server adds by looking at the cluster. `old` is given for updates. */
 export function admit(context: Context, kind: KindInfo, object: KubeObject, old?: KubeObject): KubeObject {
   if (kind.schema === "core.v1.Namespace") return withNameLabel(object);
+  if (kind.schema === "core.v1.Pod" && old === undefined) return withProgrammedGate(object);
   if (kind.schema === "networking.v1.Ingress" && old === undefined) return withDefaultClass(context, object);
   return object;
 }

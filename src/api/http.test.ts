@@ -42,7 +42,13 @@ describe("over HTTPS", () => {
       authenticate: {
         tokens: new Map([
           ["good-token", { name: "robot", groups: ["system:masters"] }],
-          ["reader", { name: "system:serviceaccount:inroad-system:inroad-ingress", groups: [] }],
+          [
+            "reader",
+            {
+              name: "system:serviceaccount:kube-system:kube-dns",
+              groups: ["system:serviceaccounts"],
+            },
+          ],
         ]),
         clientCA: ca.certificate,
       },
@@ -103,6 +109,27 @@ describe("over HTTPS", () => {
   }
 
   it("a good token gets in", async () => assert.equal((await ask("/api/v1/pods", bearer)).status, 200));
+
+  it("a component's token writes the Leases of its namespace, and no others", async () => {
+    const headers = { authorization: "Bearer reader", "content-type": "application/json" };
+    const leasesIn = (namespace: string): string =>
+      `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
+    const object = JSON.stringify({ metadata: { name: "kube-dns-1" } });
+    const post = async (path: string): Promise<number> =>
+      (await ask(path, { method: "POST", headers }, object)).status;
+    assert.equal(await post(leasesIn("kube-system")), 201);
+    assert.equal(await post(`${leasesIn("kube-system")}?fieldManager=x`), 409);
+    for (const path of [
+      leasesIn("default"),
+      "/apis/coordination.k8s.io/v1/leases",
+      `${leasesIn("kube-system")}/../../default/leases`,
+      "/api/v1/namespaces/kube-system/configmaps",
+    ]) {
+      assert.equal(await post(path), 403, path);
+    }
+    const remove = { method: "DELETE", headers };
+    assert.equal((await ask(`${leasesIn("kube-system")}/kube-dns-1`, remove)).status, 200);
+  });
 
   it("a component's token reads, and writes nothing", async () => {
     const headers = { authorization: "Bearer reader", "content-type": "application/json" };

@@ -42,7 +42,7 @@ async function answerTo(
     if (user === undefined && !isPublic(path)) throw unauthorized();
     const method = request.method === "HEAD" ? "GET" : (request.method ?? "GET");
     if (!isMethod(method)) throw methodNotAllowed();
-    if (user !== undefined && !mayAsk(user, method)) throw refused(user, method, path);
+    if (user !== undefined && !mayAsk(user, method, path)) throw refused(user, method, path);
     const body = method === "GET" ? "" : await readBody(request);
     return await handleRequest(context, { method, path, headers: headersOf(request), body, signal });
   } catch (error) {
@@ -50,16 +50,23 @@ async function answerTo(
   }
 }
 
-/** Members of `system:masters` may do everything; everybody else, Inroad's own components among them, only reads. */
-function mayAsk({ groups }: User, method: ApiRequest["method"]): boolean {
-  return method === "GET" || groups.includes("system:masters");
+/**
+ * Members of `system:masters` may do everything, everybody else only reads; but a service account, as Inroad's own
+ * components are, also writes the Leases of its namespace.
+ */
+function mayAsk({ name, groups }: User, method: ApiRequest["method"], path: string): boolean {
+  if (method === "GET" || groups.includes("system:masters")) return true;
+  const [, account] = /^system:serviceaccount:([^:]+):/.exec(name) ?? [];
+  const [, namespace] =
+    /^\/apis\/coordination\.k8s\.io\/v1\/namespaces\/([^/?]+)\/leases(?:\/[^/?]+)?(?:\?|$)/.exec(path) ?? [];
+  return namespace !== undefined && namespace === account && groups.includes("system:serviceaccounts");
 }
 
 function refused({ name }: User, method: string, path: string): ApiFault {
   return new ApiFault(
     403,
     "Forbidden",
-    `User ${JSON.stringify(name)} may only read, and ${method} ${path} writes`,
+    `User ${JSON.stringify(name)} may only read here, and ${method} ${path} writes`,
   );
 }
 

@@ -6,6 +6,7 @@ import { InroadError, messageOf } from "#lib/errors";
 import { upCommand } from "./up.ts";
 import { downCommand } from "./down.ts";
 import { statusCommand } from "./status.ts";
+import { faultCommand } from "./fault.ts";
 import { kubeconfigCommand } from "./kubeconfig.ts";
 import { curlCommand, execCommand } from "./exec.ts";
 import { dnsCommand } from "./dns.ts";
@@ -36,6 +37,7 @@ for (const command of [
   execCommand(),
   curlCommand(),
   traceCommand(),
+  faultCommand(),
   kubeconfigCommand(),
   nodeCommand(),
   doctorCommand(),

@@ -47,6 +47,7 @@ function describeStatus(status: ClusterStatus, pid: number | undefined): string 
       ["HOST", "ADDRESS", "TLS"],
       status.hosts.map((host) => [host.host, host.address || "-", yes(host.tls)]),
     ),
+    status.faults.map(({ id, text }) => `fault ${id}: ${text} (inroad fault heal ${id})`).join("\n"),
     status.findings.map((finding) => `${finding.severity}: ${finding.object}: ${finding.message}`).join("\n"),
   ];
   return sections.filter((section) => section !== "").join("\n\n");

@@ -25,6 +25,8 @@ export interface Informer<T extends KubeObject = KubeObject> {
   get(namespace: string | undefined, name: string): T | undefined;
   /** The objects that an index of the options holds under a key. */
   indexed(index: string, key: string): readonly T[];
+  /** The resourceVersion up to which nothing of this collection is missing here; empty before the first list. */
+  version(): string;
   /** Calls back after every change; at once with `ADDED` for each object that is already here. */
   onChange(listener: ChangeListener<T>): void;
   /** Fulfilled when the first list is here. Never, if the informer is closed before. */
@@ -54,6 +56,7 @@ export function createInformer<T extends KubeObject = KubeObject>(
     list: store.list,
     get: store.get,
     indexed: store.indexed,
+    version: store.version,
     onChange: store.onChange,
     absorb: store.absorb,
     forget: store.forget,

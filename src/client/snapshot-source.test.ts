@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
 import type { KubeObject } from "#kube";
+import type { Snapshot } from "#model";
 import { createClient } from "./client.ts";
 import { createManualClock } from "./clock.ts";
 import { scriptedTransport } from "./scripted-transport.ts";
@@ -54,6 +55,22 @@ test("a change after a quiet time is compiled on the next turn, those within 20 
   assert.deepEqual(counts, [1, 2]);
   clock.advance(1);
   assert.deepEqual(counts, [1, 2, 4]);
+  source.close();
+});
+
+test("a snapshot names the version of the EndpointSlices that it was made of", async () => {
+  const transport = scriptedTransport();
+  const source = createSnapshotSource(createClient(transport), {
+    domain: "cluster.local",
+    only: ["endpointslices"],
+  });
+  (await transport.next()).json(200, { items: [], metadata: { resourceVersion: "41" } });
+  await source.synced;
+  assert.equal(source.current().endpointsVersion, "41");
+  const stream = (await transport.next()).stream();
+  const changed = new Promise<Snapshot>((resolve) => source.subscribe(resolve));
+  stream.send(`${JSON.stringify({ type: "ADDED", object: namespace("slice", 43) })}\n`);
+  assert.equal((await changed).endpointsVersion, "43");
   source.close();
 });
 

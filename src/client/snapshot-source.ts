@@ -71,14 +71,18 @@ export function createSnapshotSource(client: Client, options: SnapshotSourceOpti
   let ready = false;
   let closed = false;
 
-  const build = (): Snapshot =>
-    compile(
-      collect((field) => watched.find((one) => one.field === field)?.informer.list() ?? []),
+  const informerOf = (field: keyof ClusterObjects) => watched.find((one) => one.field === field)?.informer;
+  const build = (): Snapshot => {
+    const compiled = compile(
+      collect((field) => informerOf(field)?.list() ?? []),
       {
         domain: options.domain,
         ...(options.controllerName === undefined ? {} : { controllerName: options.controllerName }),
       },
     );
+    const endpointsVersion = informerOf("endpointSlices")?.version();
+    return endpointsVersion === undefined ? compiled : { ...compiled, endpointsVersion };
+  };
   let snapshot = compile(
     collect(() => []),
     { domain: options.domain },

@@ -1,4 +1,5 @@
 import type { KubeObject } from "#kube";
+import { isNewer } from "./resource-version.ts";
 
 export type ChangeType = "ADDED" | "MODIFIED" | "DELETED";
 
@@ -19,6 +20,8 @@ export interface Store<T extends KubeObject> {
   readonly get: (namespace: string | undefined, name: string) => T | undefined;
   readonly indexed: (index: string, key: string) => readonly T[];
   readonly onChange: (listener: ChangeListener<T>) => void;
+  /** The resourceVersion up to which the server has told everything; empty before the first list. */
+  readonly version: () => string;
   /** The state of a whole collection at a resourceVersion. */
   replace(items: readonly T[], resourceVersion: string): void;
   /** One watch event. */
@@ -81,6 +84,7 @@ export function createStore<T extends KubeObject>(indexes: Indexes<T>): Store<T>
   };
 
   return {
+    version: () => seen,
     list: () => (listed ??= [...objects.values()]),
     get: (namespace, name) => objects.get(keyFor(namespace, name)),
     indexed: (index, key) => {
@@ -137,9 +141,4 @@ function versionOf(object: KubeObject): string {
 
 function uidOf(object: KubeObject): string {
   return object.metadata?.uid ?? "";
-}
-
-/** Resource versions are decimal numbers of any size, growing with every change (KEP-5504). */
-function isNewer(version: string, than: string): boolean {
-  return version.length === than.length ? version > than : version.length > than.length;
 }

@@ -5,8 +5,12 @@ import {
   createClient,
   createInformer,
   createSnapshotSource,
+  keepProgrammedLease,
+  watchProgrammed,
   type Client,
   type LiveSnapshotSource,
+  type ProgrammedLease,
+  type ProgrammedWatch,
 } from "#client";
 import { startControllers } from "#controllers";
 import { homeNetNs, ipBatch, startNftThread, startReaper, tcpConnect, tcpListener, udpSocket } from "#kernel";
@@ -30,14 +34,16 @@ import { components, prepareComponents } from "./components.ts";
 import { addresses, type ClusterConfig } from "./config.ts";
 import { createObjects } from "./create-objects.ts";
 import { keepCertificate } from "./default-certificate.ts";
+import { createFaults } from "./faults.ts";
 import type { HostSide } from "./host-side.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
 import { serveOrders } from "./orders.ts";
 import { relay } from "./publish.ts";
 import { createMembership } from "./membership.ts";
 import { missingParts, untilReady } from "./readiness.ts";
+import { severable, type Severable } from "./severed.ts";
 import { ingressAddress, statusOf } from "./status.ts";
-import { controllerName, systemObjects } from "./system.ts";
+import { controllerName, ingressService, systemNamespace, systemObjects } from "./system.ts";
 import { createForwardLines, type ForwardLines } from "./threads.ts";
 import { unknownKinds } from "./unknown-kinds.ts";
 
@@ -82,14 +88,19 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     kubernetesEndpoint: { address: addresses.control, port: addresses.apiPort },
     dial: (address, port) => tcpConnect(home, address, port),
   });
-  const client = createClient(api.transport({ name: "system:inroad", groups: ["system:masters"] }));
+  const transport = api.transport({ name: "system:inroad", groups: ["system:masters"] });
+  const client = createClient(transport);
   const source = createSnapshotSource(client, { domain: config.domain, controllerName, log });
+  // The components' Leases live there.
+  await createObjects(client, [systemNamespace], unknown);
+  const leases = createLeases(client, log);
+  const dataPlanes = watchProgrammed(client, { log });
   const certificate = keepCertificate(host, source);
   const base = networkSettings(config.ipFamilies, config.overlay);
   const settings = { ...base, routes: [...base.routes, hostRoute] };
   const network = startNodes({ nodes: config.nodes, source, settings, log: log.child("nodes") });
   await Promise.all([network.ready, source.synced]);
-  const proxies = startProxies(network, { config, source, log });
+  const proxies = startProxies(network, { config, source, log, leases });
   // What no rule translated and no pod has must end here: it would leave for the host's networks otherwise.
   await ipBatch(
     home,
@@ -115,6 +126,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     edge: outside.edge,
     pools: config.ipFamilies.map((family) => outsideAddresses[family].pool),
     log: log.child("load-balancer"),
+    onProgrammed: leases.keep("load-balancer", "load-balancer", "edge").announce,
   });
   const publicDns = startPublicNames(outside, source, log);
   const forwards = createForwardLines();
@@ -128,9 +140,14 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     connect: { ingress: certificate.connect, dns: forwards.connect },
   });
   const agents = new Map<string, NodeAgent>();
+  // Each agent has a way of its own to the API server, for faults to cut.
+  const ways = new Map<string, Severable>();
   const runAgent = (node: NodeNetwork): Promise<void> => {
+    const way = severable(transport);
+    ways.set(node.node.name, way);
     const agent = startAgent(node, {
-      ...{ config, client, source, log },
+      ...{ config, client: createClient(way.transport), source, log },
+      programmed: dataPlanes,
       components: parts,
       debugToken: secrets.debugToken,
     });
@@ -147,7 +164,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     start: async (name) => {
       const node = network.nodes.get(name);
       if (node === undefined) return;
-      const proxy = startNodeProxy(node, { config, source, log });
+      const proxy = startNodeProxy(node, { config, source, log, leases });
       proxies.set(name, proxy);
       await proxy.ready;
       await runAgent(node);
@@ -162,8 +179,12 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
       wantedNodes: network.nodes.size,
       balancer: balancer.current(),
     });
+  const faults = createFaults({ home, client, source, network, agents: ways });
   const status = (): ClusterStatus =>
-    statusOf(config, source.current(), missing(), (node) => network.nodes.get(node)?.mtu());
+    statusOf(config, source.current(), missing(), {
+      mtuOf: (node) => network.nodes.get(node)?.mtu(),
+      faults: faults.list(),
+    });
   const orders = await serveOrders({
     start,
     client,
@@ -175,6 +196,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     secrets,
     status,
     membership,
+    faults,
   });
   await Promise.all([deployments.synced, publicDns.ready, balancer.ready]);
   await untilReady(missing, source);
@@ -188,37 +210,69 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
       listener.close();
       await Promise.all([...agents.values()].map((agent) => agent.close()));
       await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
-      await Promise.all([controllers.close(), balancer.close(), publicDns.close()]);
+      await Promise.all([controllers.close(), balancer.close(), publicDns.close(), leases.close()]);
+      dataPlanes.close();
       api.close();
     },
   };
 }
 
 /** The Service rules of each node, by its name. */
-function startProxies(
-  { nodes }: NodesHandle,
-  parts: Pick<NodeParts, "config" | "source" | "log">,
-): Map<string, Proxy> {
+function startProxies({ nodes }: NodesHandle, parts: ProxyParts): Map<string, Proxy> {
   return new Map([...nodes].map(([name, node]) => [name, startNodeProxy(node, parts)]));
 }
 
+type ProxyParts = Pick<NodeParts, "config" | "source" | "log"> & { readonly leases: Leases };
+
 function startNodeProxy(
   { node: { name }, ns }: NodeNetwork,
-  { config, source, log }: Pick<NodeParts, "config" | "source" | "log">,
+  { config, source, log, leases }: ProxyParts,
 ): Proxy {
-  return startProxy({
+  const lease = leases.keep("proxy", `proxy-${name}`, name);
+  const proxy = startProxy({
     source,
     node: name,
     netns: ns,
     mode: config.proxyMode,
     log: log.child(`proxy ${name}`),
+    onProgrammed: lease.announce,
   });
+  return {
+    ...proxy,
+    // Of a node that leaves nobody must wait for.
+    close: async (options) => {
+      await lease.close();
+      await proxy.close(options);
+    },
+  };
+}
+
+/** The Leases of the components that run in this thread. */
+interface Leases {
+  keep(component: "proxy" | "load-balancer", name: string, holder: string): ProgrammedLease;
+  close(): Promise<void>;
+}
+
+function createLeases(client: Client, log: Log): Leases {
+  const kept: ProgrammedLease[] = [];
+  return {
+    keep(component, name, holder) {
+      const { namespace } = ingressService;
+      const lease = keepProgrammedLease({ client, component, namespace, name, holder, log });
+      kept.push(lease);
+      return lease;
+    },
+    close: async () => {
+      await Promise.all(kept.map((lease) => lease.close()));
+    },
+  };
 }
 
 interface NodeParts {
   readonly config: ClusterConfig;
   readonly client: Client;
   readonly source: LiveSnapshotSource;
+  readonly programmed: ProgrammedWatch;
   readonly log: Log;
   readonly components: ReturnType<typeof components>;
   readonly debugToken: string;

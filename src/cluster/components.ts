@@ -21,7 +21,7 @@ export interface ComponentSecrets {
 
 interface ComponentPlan {
   readonly script: URL;
-  readonly data: (pod: { readonly namespace: string; readonly name: string }) => ComponentData;
+  readonly data: (pod: ComponentData["pod"]) => ComponentData;
 }
 
 const scripts = { dns: entryUrl("cluster/workers/dns"), ingress: entryUrl("cluster/workers/ingress") };
@@ -39,8 +39,8 @@ export function components(
 ): Readonly<Record<string, ComponentPlan>> {
   const plan = (name: "ingress" | "dns", apiServer: string): ComponentPlan => ({
     script: scripts[name],
-    data: ({ namespace, name: pod }) => ({
-      pod: { namespace, name: pod },
+    data: ({ namespace, name: pod, uid }) => ({
+      pod: { namespace, name: pod, uid },
       domain: config.domain,
       controllerName,
       apiServer,

@@ -1,5 +1,6 @@
 /** What the supervisor (in the host's namespaces) and the cluster process say to each other over IPC. */
 import type { KubeObject } from "#kube";
+import type { Fault } from "#model";
 import type { ClusterConfig } from "./config.ts";
 import type { EgressLink } from "./egress.ts";
 
@@ -80,6 +81,8 @@ export interface ClusterStatus {
     readonly addresses: readonly string[];
   }[];
   readonly hosts: readonly { readonly host: string; readonly address: string; readonly tls: boolean }[];
+  /** What is broken on purpose. */
+  readonly faults: readonly (Fault & { readonly text: string })[];
   readonly findings: readonly {
     readonly severity: string;
     readonly object: string;

@@ -8,6 +8,8 @@ import type { NodesHandle } from "#path/node";
 import { serveControl } from "./control.ts";
 import type { Membership } from "./membership.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
+import { faultOrders } from "./fault-orders.ts";
+import type { Faults } from "./faults.ts";
 import { findPlace, writeResolver, type Place, type Places } from "./places.ts";
 import { sendRequest, type Sender } from "./request.ts";
 import type { TraceContext, TraceOrder } from "./trace.ts";
@@ -23,9 +25,10 @@ export interface OrdersOptions {
   readonly secrets: { readonly identity: Identity };
   readonly status: () => ClusterStatus;
   readonly membership: Membership;
+  readonly faults: Faults;
 }
 
-/** Serves `/status`, `/place`, `/request` and `/trace` on the cluster's control socket. */
+/** Serves `/status`, `/place`, `/request`, `/trace` and those of `inroad fault` on the cluster's control socket. */
 export function serveOrders(options: OrdersOptions): ReturnType<typeof serveControl> {
   const { start, client, source, network, outside, secrets, status } = options;
   const { config, locations } = start;
@@ -43,9 +46,11 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
     proxyMode: config.proxyMode,
     proxies: options.proxies,
     policies: new Map([...network.nodes].map(([name, { policy }]) => [name, policy])),
+    faults: () => options.faults.list(),
     locate: ({ kind, namespace, name }: ObjectRef) => locations[`${kind} ${namespace ?? ""}/${name}`],
   };
   return serveControl(join(config.stateDir, "control.sock"), {
+    ...faultOrders(options.faults),
     "/status": status,
     "/place": (query) => {
       const place = placeAt(query.get("from") ?? "internet");

@@ -1,16 +1,22 @@
 /** What `inroad status` shows, from the snapshot. */
-import { certificateFor, type Snapshot } from "#model";
+import { certificateFor, describeFault, type Fault, type Snapshot } from "#model";
 import { mtuText, type NodeMtu } from "#path/node";
 import type { ClusterConfig } from "./config.ts";
 import type { ClusterStatus } from "./messages.ts";
 import { ingressService } from "./system.ts";
+
+/** What is no part of the snapshot. */
+interface LiveFacts {
+  readonly mtuOf: (node: string) => NodeMtu | undefined;
+  readonly faults: readonly Fault[];
+}
 
 /** @param waitingFor what is not ready yet, in words */
 export function statusOf(
   config: ClusterConfig,
   snapshot: Snapshot,
   waitingFor: readonly string[],
-  mtuOf: (node: string) => NodeMtu | undefined,
+  { mtuOf, faults }: LiveFacts,
 ): ClusterStatus {
   const address = ingressAddress(snapshot);
   return {
@@ -53,6 +59,7 @@ export function statusOf(
           tls: certificate !== undefined && certificate.problem === undefined,
         };
       }),
+    faults: faults.map((fault) => ({ ...fault, text: describeFault(fault) })),
     findings: [...snapshot.findings, ...narrowPaths(snapshot, mtuOf)].map(
       ({ severity, object, message, mend }) => ({
         severity,

@@ -17,10 +17,16 @@ const labelsOf = (component: string): Record<string, string> => ({
   [componentLabel]: component,
 });
 
+/** Exists before anything else: components write there. */
+export const systemNamespace: KubeObject = {
+  apiVersion: "v1",
+  kind: "Namespace",
+  metadata: { name: ingressService.namespace },
+};
+
 /** Objects in the order in which they are created. */
 export function systemObjects(ingressReplicas: number): KubeObject[] {
   return [
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: "inroad-system" } },
     {
       apiVersion: "networking.k8s.io/v1",
       kind: "IngressClass",

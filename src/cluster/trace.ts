@@ -1,7 +1,7 @@
 /** A trace: sends the request, gathers the evidence that belongs to this flow alone, and compares it with the prediction. */
 import type { Client } from "#client";
 import { conntrack, type ConntrackEntry, type NetNs } from "#kernel";
-import { endpointText, type ObjectRef, type Snapshot } from "#model";
+import { endpointText, type Fault, type ObjectRef, type Snapshot } from "#model";
 import { observe as observeIngress } from "#path/ingress";
 import type { LoadBalancer } from "#path/load-balancer";
 import { leftBy, type PolicyPlane } from "#path/node";
@@ -30,6 +30,7 @@ export interface TraceContext {
   readonly proxies: ReadonlyMap<string, Pick<Proxy, "remembered" | "rotation" | "rulesOf" | "silent">>;
   /** The NetworkPolicies in force, by node. */
   readonly policies: ReadonlyMap<string, Pick<PolicyPlane, "denied">>;
+  readonly faults: () => readonly Fault[];
   /** `file:line` of an object in the user's manifests. */
   readonly locate: (object: ObjectRef) => string | undefined;
 }
@@ -53,8 +54,9 @@ export async function traceRequest(context: TraceContext, sender: Sender, order:
   const request = { url, method, headers, from };
   const snapshot = context.snapshot();
   const options = { locate: context.locate };
+  const faults = context.faults();
   const internetAddresses = [addresses.internet, addresses.internetIPv6];
-  const known = { internetAddresses, proxies: factsOf(context) };
+  const known = { internetAddresses, proxies: factsOf(context), faults };
   const first = predict(snapshot, request, undefined, known);
   const [turns, remembered] = await Promise.all([readTurns(context, first), readRemembered(context, first)]);
   const proxies = { ...known.proxies, turns, remembered };

@@ -4,7 +4,7 @@ import type { Endpoint as EndpointWire, EndpointPort } from "kubernetes-types/di
 import { isIPv4, isIPv6 } from "#lib/ip";
 import {
   isDeleting,
-  isReady,
+  isServing,
   isTerminal,
   nameOf,
   namespaceOf,
@@ -54,7 +54,7 @@ export function endpointOf(
 ): Endpoint | undefined {
   const address = addressOf(pod, family);
   if (address === undefined || isTerminal(pod)) return undefined;
-  const serving = isReady(pod);
+  const serving = isServing(pod);
   const terminating = isDeleting(pod);
   const ready = service.spec?.publishNotReadyAddresses === true || (serving && !terminating);
   const hostname = hostnameOf(service, pod);
@@ -104,7 +104,7 @@ export function endpointFacts(pod: Pod): unknown {
     phase,
     podIP,
     podIPs,
-    isReady(pod),
+    isServing(pod),
     isDeleting(pod),
     nodeName,
     hostname,

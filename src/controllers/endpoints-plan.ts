@@ -10,7 +10,7 @@ import {
   annotationsOf,
   byText,
   isDeleting,
-  isReady,
+  isServing,
   isTerminal,
   labelsOf,
   nameOf,
@@ -80,7 +80,7 @@ function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
       subset: ports.length === 0 ? {} : { ports: ports as EndpointSubset["ports"] & object },
     };
     groups.set(key, group);
-    const list = publish || isReady(pod) ? "addresses" : "notReadyAddresses";
+    const list = publish || isServing(pod) ? "addresses" : "notReadyAddresses";
     group.subset[list] = [...(group.subset[list] ?? []), addressEntry(service, pod, ip)];
   }
   return [...groups.entries()].toSorted(([a], [b]) => byText(a, b)).map(([, { subset }]) => subset);

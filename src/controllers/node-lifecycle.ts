@@ -6,7 +6,7 @@ import { type Context, createWriter, recorderFor, startLoop } from "./context.ts
 import { planNode } from "./node-plan.ts";
 import {
   conditionOf,
-  isReady,
+  isServing,
   isTerminal,
   kind,
   nameOf,
@@ -69,7 +69,7 @@ export function startNodeLifecycle(context: Context, grace: number): Controller 
   };
   const unreadyPods = async (node: string): Promise<void> => {
     for (const pod of pods.indexed("node", node)) {
-      if (!isReady(pod) || isTerminal(pod)) continue;
+      if (!isServing(pod) || isTerminal(pod)) continue;
       const lost = {
         type: "Ready",
         status: "False",
@@ -95,7 +95,7 @@ export function startNodeLifecycle(context: Context, grace: number): Controller 
   leases.onChange((_type, lease) => loop.enqueue(nameOf(lease)));
   pods.onChange((type, pod) => {
     const node = pod.spec?.nodeName;
-    if (type !== "DELETED" && node && isReady(pod) && !isTerminal(pod)) {
+    if (type !== "DELETED" && node && isServing(pod) && !isTerminal(pod)) {
       // A pod that turns ready on a lost node, by news that came late.
       const lost = conditionOf(nodes.get(undefined, node) ?? {}, "Ready")?.status === "Unknown";
       if (lost) loop.enqueue(node);

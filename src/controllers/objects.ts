@@ -6,7 +6,7 @@ import type {
   StatefulSet as StatefulSetWire,
 } from "kubernetes-types/apps/v1.js";
 import type { Node as NodeWire, Pod as PodWire, Service as ServiceWire } from "kubernetes-types/core/v1.js";
-import { kindOf, type KindInfo, type KubeObject, type OwnerReference } from "#kube";
+import { kindOf, programmedGate, type KindInfo, type KubeObject, type OwnerReference } from "#kube";
 import { apiVersionOf, type EventSubject } from "#client";
 
 export type Deployment = DeploymentWire & KubeObject;
@@ -93,6 +93,22 @@ export function conditionOf<C extends { type: string }>(
 
 export function isReady(pod: Pod): boolean {
   return conditionOf(pod, "Ready")?.status === "True";
+}
+
+/**
+ * The pod could take connections: it is ready, or would be but for the gate that opens only after the data planes have
+ * learnt of it. So the latter must be told of such a pod.
+ */
+export function isServing(pod: Pod): boolean {
+  if (isReady(pod)) return true;
+  const gates = (pod.spec?.readinessGates ?? []).map(({ conditionType }) => conditionType);
+  const open = (type: string): boolean => conditionOf(pod, type)?.status === "True";
+  return (
+    conditionOf(pod, "Ready")?.reason === "ReadinessGatesNotReady" &&
+    open("ContainersReady") &&
+    gates.includes(programmedGate) &&
+    gates.every((gate) => gate === programmedGate || open(gate))
+  );
 }
 
 /** The pod has ended and will not run again. */

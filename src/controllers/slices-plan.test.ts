@@ -174,6 +174,27 @@ const portWith = (spec: object) => plan({ pods: [pod(0, { spec })] }).create[0]?
 const hostnameBelow = (subdomain: string) =>
   plan({ pods: [pod(0, { spec: { hostname: "db-0", subdomain } })] }).create[0]?.endpoints?.[0]?.hostname;
 
+test("a pod that only waits for the data planes to learn of it is ready for them, and for nobody else's gate", () => {
+  const held = (gates: Readonly<Record<string, string>>, reason = "ReadinessGatesNotReady"): Pod => {
+    const spec = { readinessGates: Object.keys(gates).map((conditionType) => ({ conditionType })) };
+    const one = pod(1, { spec });
+    const others = Object.entries(gates).map(([type, status]) => ({ type, status }));
+    const conditions = [
+      { type: "Ready", status: "False", reason },
+      { type: "ContainersReady", status: "True" },
+      ...others,
+    ];
+    return { ...one, status: { ...one.status, conditions } };
+  };
+  const ready = (one: Pod): boolean | undefined =>
+    plan({ pods: [one] }).create[0]?.endpoints?.[0]?.conditions?.ready;
+  assert.equal(ready(held({ "inroad.dev/Programmed": "False" })), true);
+  assert.equal(ready(held({ "inroad.dev/Programmed": "False", "x/gate": "True" })), true);
+  assert.equal(ready(held({ "inroad.dev/Programmed": "False", "x/gate": "False" })), false);
+  assert.equal(ready(held({ "x/gate": "False" })), false);
+  assert.equal(ready(held({ "inroad.dev/Programmed": "False" }, "NodeNotReady")), false);
+});
+
 test("a sidecar's named port counts, an ordinary init container's does not", () => {
   assert.deepEqual([portWith(init("Always")), portWith(init())], [7070, undefined]);
 });

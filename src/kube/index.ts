@@ -7,4 +7,5 @@ export { matchesFields, parseFieldSelector, type FieldSelector } from "./selecto
 export { matchesLabels, parseLabelSelector, SelectorError, type LabelSelector } from "./selectors/label.ts";
 export { labelSelectorMatches, parseSelectorObject } from "./selectors/object.ts";
 export type { FieldError } from "./validation/errors.ts";
+export { programmedGate } from "./programmed-gate.ts";
 export type { KubeObject, ObjectMeta, OwnerReference, Resource } from "./types.ts";

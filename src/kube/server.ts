@@ -7,6 +7,7 @@ export { goText, PatchError } from "./patch/directives.ts";
 export { mergePatch } from "./patch/merge.ts";
 export { strategicMergePatch } from "./patch/strategic.ts";
 export { prepareForCreate, prepareForUpdate } from "./prepare.ts";
+export { withProgrammedGate } from "./programmed-gate.ts";
 export { prune, unknownFields } from "./prune.ts";
 export { resolveFamilies } from "./service-families.ts";
 export { tableCells, tableColumns, tableRowConditions, type ColumnDefinition } from "./tables/index.ts";

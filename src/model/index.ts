@@ -6,6 +6,8 @@ export type { ClusterObjects, CompileOptions } from "./objects.ts";
 export { certificateFor, hostRules, match, matchRequest, normalizeHost } from "./routes.ts";
 export type { Evaluated, RequestMatch } from "./routes.ts";
 export { endpointText, placeName } from "./flow-text.ts";
+export { describeFault } from "./faults.ts";
+export type { Fault, FaultKind } from "./faults.ts";
 export { findingsAbout } from "./findings.ts";
 export { followPublicName, publicName } from "./public-names.ts";
 export { selects } from "./pod-index.ts";

@@ -278,6 +278,8 @@ export interface Snapshot {
    */
   readonly publicNames?: ReadonlyMap<string, PublicName>;
   readonly findings: readonly Finding[];
+  /** The resourceVersion of the EndpointSlices that it was made of; absent where they are not watched. */
+  readonly endpointsVersion?: string;
 }
 
 /** Where components get their snapshots from; a new one after every (coalesced) change. */

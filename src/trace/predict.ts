@@ -1,6 +1,7 @@
 /** Where a request would go, by the functions that plan the rules. */
 import type { Snapshot } from "#model";
 import { drive, type Pick, type Route } from "#path";
+import { withFaults } from "./faults.ts";
 import { startOf, type PredictOptions } from "./start.ts";
 import type { TraceRequest } from "./types.ts";
 
@@ -22,5 +23,6 @@ export function predict(
   options: PredictOptions = {},
 ): Prediction {
   const start = startOf(snapshot, request, options);
-  return { snapshot, request, route: drive(snapshot, start, pick, options.proxies) };
+  const route = withFaults(snapshot, drive(snapshot, start, pick, options.proxies), options.faults ?? []);
+  return { snapshot, request, route };
 }

@@ -1,7 +1,7 @@
 /** Where a request begins: the first place, and the flow as it leaves the client. */
 import { InroadError } from "#lib/errors";
 import { addressAt, familyOf, isWithin, literalAddress } from "#lib/ip";
-import type { Flow, NodeModel, Place, PodModel, Snapshot } from "#model";
+import type { Fault, Flow, NodeModel, Place, PodModel, Snapshot } from "#model";
 import type { Here, ProxyFacts } from "#path";
 import type { TraceRequest } from "./types.ts";
 
@@ -11,6 +11,8 @@ export interface PredictOptions {
   /** The client's port, once the connection exists. */
   readonly sourcePort?: number;
   readonly proxies?: ProxyFacts;
+  /** What is broken on purpose. */
+  readonly faults?: readonly Fault[];
 }
 
 /** Where the request begins. Throws InroadError `UnknownPlace` or `BadUrl`. */

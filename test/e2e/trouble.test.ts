@@ -68,7 +68,6 @@ describe("bad input", () => {
     for (const args of [
       ["-f", "nowhere.yaml"],
       ["--proxy-mode", "ipvs"],
-      ["--overlay", "host-gw"],
       ["--name", "A B"],
     ]) {
       const { code, stderr } = await cli("up", ...args);

@@ -36,6 +36,16 @@ const client6 = "2001:db8:203:113::10";
 const client = "203.0.113.10";
 const healthPort = 32001;
 
+/** Ready endpoints on both nodes, so that their health ports decide. */
+const endpoints = ["node-a", "node-b"].map((node, index) => ({
+  address: `10.244.${index}.2`,
+  port: 80,
+  node,
+  ready: true,
+  serving: true,
+  terminating: false,
+}));
+
 const service: ServiceModel = {
   namespace: "inroad-system",
   name: "inroad-ingress",
@@ -43,7 +53,7 @@ const service: ServiceModel = {
   clusterIPs: ["10.96.7.7"],
   headless: false,
   selector: {},
-  ports: [{ name: "http", protocol: "TCP", port: 80, targetPort: 80, endpoints: [] }],
+  ports: [{ name: "http", protocol: "TCP", port: 80, targetPort: 80, endpoints }],
   loadBalancerIPs: [vip, vip6],
   externalTrafficPolicy: "Local",
   internalTrafficPolicy: "Cluster",

@@ -4,7 +4,7 @@ import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApiServer } from "#api";
-import { createClient, createSnapshotSource } from "#client";
+import { createClient, createSnapshotSource, watchProgrammed } from "#client";
 import type { Client, Clock } from "#client";
 import { tcpConnect } from "#kernel";
 import type { NetNs } from "#kernel";
@@ -66,6 +66,7 @@ export async function startWorld(options: {
   const client = createClient(api.transport({ name: "test", groups: ["system:masters"] }));
   const source = createSnapshotSource(client, { domain: "cluster.local" });
   await source.synced;
+  const programmed = watchProgrammed(client);
   const network = startNodes({
     nodes: [identity("node-a", 0, families), identity("node-b", 1, families)],
     source,
@@ -78,6 +79,7 @@ export async function startWorld(options: {
     return startNodeAgent({
       client,
       source,
+      programmed,
       node: { ...node, annotations },
       ns,
       sandboxes,
@@ -136,6 +138,7 @@ export async function startWorld(options: {
     },
     async close() {
       await Promise.all(agents.map((agent) => agent.close()));
+      programmed.close();
       source.close();
       await network.close();
       api.close();

@@ -1,12 +1,13 @@
 /** The cluster DNS, in the namespace of its pod. */
-import { createSnapshotSource } from "#client";
+import { createSnapshotSource, type ProgrammedLease } from "#client";
 import { isIPv4 } from "#lib/ip";
 import { createDnsMetrics, createUpstreams, startDns } from "#path/service";
 import { parseDnsEndpoint } from "#serve/dns";
 import { carryThrough } from "../threads.ts";
-import { enterPod } from "./worker.ts";
+import { announceProgrammed, enterPod } from "./worker.ts";
 
-const { data, client, log, ready, onStop } = await enterPod();
+const self = await enterPod();
+const { data, client, log, ready, onStop } = self;
 const source = createSnapshotSource(client, {
   domain: data.domain,
   controllerName: data.controllerName,
@@ -30,6 +31,7 @@ const upstreams = createUpstreams({
   onProbeFailure: metrics.probeFailed,
   onAllDown: metrics.allDown,
 });
+let lease: ProgrammedLease | undefined;
 const dns = startDns({
   source,
   listen: { udp: { address: "0.0.0.0", port: 53 }, tcp: { address: "0.0.0.0", port: 53 } },
@@ -44,8 +46,9 @@ const dns = startDns({
   log,
 });
 onStop(async () => {
-  await dns.close();
+  await Promise.all([lease?.close(), dns.close()]);
   upstreams.close();
 });
 await dns.ready;
+lease = announceProgrammed(self, "dns", source);
 ready();

@@ -1,14 +1,15 @@
 /** An ingress replica, in the namespace of its pod. */
-import { createSnapshotSource } from "#client";
+import { createSnapshotSource, type ProgrammedLease } from "#client";
 import { InroadError } from "#lib/errors";
 import { startIngress, type Resolution } from "#path/ingress";
 import { resolveName } from "#serve/dns";
 import { formatRecord } from "#wire/dns";
 import { debugPort } from "../system.ts";
 import { onCertificate } from "../threads.ts";
-import { enterPod } from "./worker.ts";
+import { announceProgrammed, enterPod } from "./worker.ts";
 
-const { data, client, log, ready, onStop } = await enterPod();
+const self = await enterPod();
+const { data, client, log, ready, onStop } = self;
 const source = createSnapshotSource(client, {
   domain: data.domain,
   controllerName: data.controllerName,
@@ -44,6 +45,10 @@ const ingress = startIngress({
   log,
 });
 onCertificate(data.line, ({ certificate, key }) => ingress.setDefaultCertificate({ cert: certificate, key }));
-onStop(() => ingress.close());
+let lease: ProgrammedLease | undefined;
+onStop(async () => {
+  await Promise.all([lease?.close(), ingress.close()]);
+});
 await ingress.ready;
+lease = announceProgrammed(self, "ingress", source);
 ready();

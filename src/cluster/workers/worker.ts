@@ -1,12 +1,19 @@
 /** What every component's Worker does first: enter its pod's namespace for good, then reach the API server. */
 import { parentPort, type MessagePort } from "node:worker_threads";
-import { createClient, httpsTransport, type Client } from "#client";
+import {
+  createClient,
+  httpsTransport,
+  keepProgrammedLease,
+  type Client,
+  type LiveSnapshotSource,
+  type ProgrammedLease,
+} from "#client";
 import { awaitAssignment } from "#kernel/thread";
 import { createLog, type Log } from "#lib/log";
 
 /** What the cluster gives a component at its start. */
 export interface ComponentData {
-  readonly pod: { readonly namespace: string; readonly name: string };
+  readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
   readonly domain: string;
   readonly controllerName: string;
   /** `https://10.96.0.1:443`, or the control address for components that must work before Services do. */
@@ -50,4 +57,21 @@ export async function enterPod(): Promise<Component> {
         void stop().finally(() => process.exit(0));
       }),
   };
+}
+
+/**
+ * Keeps the Lease that says what this component works with: every snapshot of the source, once those who subscribed
+ * before have it. The Lease goes with the pod.
+ */
+export function announceProgrammed(
+  { data: { pod }, client, log }: Component,
+  component: "ingress" | "dns",
+  source: LiveSnapshotSource,
+): ProgrammedLease {
+  const { namespace, name, uid } = pod;
+  const owner = { apiVersion: "v1", kind: "Pod", name, uid };
+  const lease = keepProgrammedLease({ client, component, namespace, name, holder: name, owner, log });
+  lease.announce(source.current());
+  source.subscribe((snapshot) => lease.announce(snapshot));
+  return lease;
 }

@@ -3,7 +3,8 @@ import { getSysctl, ipBatch, nft, setSysctls, tcpConnect, type NetNs } from "#ke
 import { codeOf, messageOf } from "#lib/errors";
 import { familyOf, type IpFamily } from "#lib/ip";
 import type { Log } from "#lib/log";
-import type { SnapshotSource } from "#model";
+import type { Snapshot, SnapshotSource } from "#model";
+import { createAnnouncer } from "./announce.ts";
 import { createHealthChecker } from "./health.ts";
 import { planLoadBalancer, type LoadBalancerPlan } from "./plan.ts";
 import {
@@ -24,6 +25,8 @@ export interface LoadBalancerOptions {
   /** Addresses of load balancers, one network of each family that is served; what belongs to no Service is refused. */
   readonly pools: readonly string[];
   readonly log: Log;
+  /** Called with each snapshot that new connections are balanced by; some are skipped for later ones. */
+  readonly onProgrammed?: (snapshot: Snapshot) => void;
 }
 
 export interface LoadBalancer {
@@ -52,6 +55,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   let work: Promise<void> = Promise.resolve();
   let waiting = false;
   let closed = false;
+  let look: NodeJS.Timeout | undefined;
 
   const { promise: ready, resolve: setReady, reject: setFailed } = Promise.withResolvers<void>();
   ready.catch(() => undefined);
@@ -65,6 +69,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     plan = next;
     await writer.write(next);
     setReady();
+    announce(snapshot, next);
   };
   const schedule = (): void => {
     if (waiting || closed) return;
@@ -77,6 +82,10 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     });
   };
 
+  const announce = createAnnouncer(options.onProgrammed ?? (() => undefined), (ms) => {
+    clearTimeout(look);
+    look = setTimeout(schedule, ms);
+  });
   work = source.synced ?? work;
   schedule();
   const unsubscribe = source.subscribe(schedule);
@@ -87,6 +96,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     settled: () => work,
     async close() {
       closed = true;
+      clearTimeout(look);
       unsubscribe();
       checker.close();
       await work;

@@ -1,9 +1,20 @@
 /** Why a request from outside reaches which node: the public DNS, then the load balancer. */
-import { endpointText, followPublicName, readyOn } from "#model";
-import type { Candidate, Explanation, Flow, Outcome, Place, ServiceModel, Snapshot, Step } from "#model";
+import { followPublicName } from "#model";
+import type {
+  Candidate,
+  Explanation,
+  Flow,
+  NodeModel,
+  Outcome,
+  Place,
+  ServiceModel,
+  Snapshot,
+  Step,
+} from "#model";
+import { endpointText } from "#model";
 import { isIPv4 } from "#lib/ip";
 import { formatRecord } from "#wire/dns";
-import { addressFor, algorithmOf, barredReason, isBalanced } from "./plan.ts";
+import { addressFor, algorithmOf, isBalanced, passedOver } from "./plan.ts";
 import { publicAnswer } from "./public-dns.ts";
 
 type OutsidePlace = Extract<Place, { at: "public-dns" | "edge" }>;
@@ -80,7 +91,7 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
     .map((node): Candidate => ({
       name: node.name,
       address: addressFor(node, address ?? ""),
-      ...eligibility(service, node.name, barredReason(node, address ?? "")),
+      ...eligibility(service, node, address ?? ""),
     }));
   const eligible = candidates.filter((candidate) => candidate.eligible);
   const algorithm = algorithmOf(service);
@@ -123,17 +134,18 @@ function hasPort(service: ServiceModel, flow: Flow): boolean {
   );
 }
 
-/** As the node's health port will answer: with Local, nodes with a ready endpoint; else every node. */
+/** As if every node were healthy: health is not in the snapshot. */
 function eligibility(
   service: ServiceModel,
-  node: string,
-  barred: string | undefined,
+  node: NodeModel,
+  vip: string,
 ): { eligible: boolean; reason: string } {
-  if (barred !== undefined) return { eligible: false, reason: barred };
-  if (service.externalTrafficPolicy === "Cluster") return { eligible: true, reason: "healthy" };
-  return readyOn(service, node).length > 0
-    ? { eligible: true, reason: "has a ready endpoint" }
-    : { eligible: false, reason: "no ready endpoint on this node, and externalTrafficPolicy is Local" };
+  const reason = passedOver(service, node, vip);
+  if (reason !== undefined) return { eligible: false, reason };
+  return {
+    eligible: true,
+    reason: service.externalTrafficPolicy === "Cluster" ? "healthy" : "has a ready endpoint",
+  };
 }
 
 function noNode(service: ServiceModel): Outcome {

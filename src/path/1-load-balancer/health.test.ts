@@ -6,7 +6,7 @@ import { createHealthChecker, type Clock, type HealthChecker } from "./health.ts
 import type { HealthTarget } from "./plan.ts";
 
 /** A clock that stands until it is moved. */
-function manualClock(): Clock & { advance(ms: number): void } {
+function manualClock(): Clock & { advance(ms: number): void; stall(ms: number): void } {
   let now = 0;
   const timers = new Set<{ at: number; call: () => void }>();
   return {
@@ -22,10 +22,14 @@ function manualClock(): Clock & { advance(ms: number): void } {
         const [next] = [...timers].filter((timer) => timer.at <= end).sort((x, y) => x.at - y.at);
         if (next === undefined) break;
         timers.delete(next);
-        now = next.at;
+        now = Math.max(now, next.at);
         next.call();
       }
-      now = end;
+      now = Math.max(now, end);
+    },
+    /** Time passes in which no timer runs. */
+    stall(ms) {
+      now += ms;
     },
   };
 }
@@ -160,4 +164,15 @@ test("targets that are no longer watched are left alone, others keep their healt
   const before = sockets.length;
   clock.advance(1000);
   assert.equal(sockets.length, before);
+});
+
+test("a checker that is held up itself does not take its nodes for dead", () => {
+  const { checker, clock, sockets, state } = bench();
+  checker.watch([target]);
+  clock.stall(2000);
+  clock.advance(200);
+  assert.equal(state(), "unknown");
+  sockets[0]?.emit("data", Buffer.from("HTTP/1.1 200 OK\r\n"));
+  assert.equal(state(), "healthy");
+  checker.close();
 });

@@ -127,7 +127,7 @@ function askOnce(
     stop();
     done(health);
   };
-  const cancelTimer = clock.after(timeoutMs, () => {
+  const cancelTimer = afterRunning(timeoutMs, clock, () => {
     finish({ state: "gone", reason: `no answer within ${timeoutMs} ms` });
   });
   try {
@@ -153,6 +153,24 @@ function askOnce(
     `GET /healthz HTTP/1.1\r\nHost: ${target.address}:${target.port}\r\nUser-Agent: inroad\r\nConnection: close\r\n\r\n`,
   );
   return stop;
+}
+
+/** So many parts of the time must each pass by themselves. */
+const TICKS = 6;
+
+/**
+ * As `clock.after`, but only time in which this thread runs counts: while it is held up for long it cannot read an answer
+ * either, and a machine without breath would find all its nodes dead at once.
+ */
+function afterRunning(ms: number, clock: Clock, call: () => void): () => void {
+  let left = TICKS;
+  const tick = (): void => {
+    left -= 1;
+    if (left === 0) call();
+    else cancel = clock.after(ms / TICKS, tick);
+  };
+  let cancel = clock.after(ms / TICKS, tick);
+  return () => cancel();
 }
 
 /** A refusal comes from a living node; these come from none. */

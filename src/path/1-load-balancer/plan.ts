@@ -1,5 +1,6 @@
 /** Which nodes may get the new connections of each load-balancer address. Pure: snapshot and health in, decision out. */
 import { familyOf } from "#lib/ip";
+import { readyOn } from "#model";
 import type { Candidate, NodeModel, Protocol, ServiceModel, Snapshot } from "#model";
 
 /** kube-proxy's own health port (KEP-3836), asked for Services with externalTrafficPolicy Cluster. */
@@ -69,7 +70,7 @@ function planService(service: ServiceModel, nodes: readonly NodeModel[], healthO
   const check = { port: checkPort(service) };
   return service.loadBalancerIPs.flatMap((address) => {
     const candidates = nodes.map((node) =>
-      candidateOf(node, address, healthOf({ ...place(node), port: check.port })),
+      candidateOf(service, node, address, healthOf({ ...place(node), port: check.port })),
     );
     return service.ports.map(({ protocol, port }) => ({
       service: `${service.namespace}/${service.name}`,
@@ -98,10 +99,10 @@ function checkPort(service: ServiceModel): number {
   return own ?? HEALTHZ_PORT;
 }
 
-function candidateOf(node: NodeModel, vip: string, health: Health): Candidate {
+function candidateOf(service: ServiceModel, node: NodeModel, vip: string, health: Health): Candidate {
   const { name } = node;
   const address = addressFor(node, vip);
-  const barred = barredReason(node, vip);
+  const barred = passedOver(service, node, vip);
   if (barred !== undefined) return { name, address, eligible: false, reason: barred };
   switch (health.state) {
     case "healthy":
@@ -118,8 +119,20 @@ export function addressFor(node: NodeModel, vip: string): string {
   return node.addresses.find((one) => familyOf(one) === familyOf(vip)) ?? node.address;
 }
 
+/**
+ * Why a node gets no new connections to an address of a Service, whatever its health; undefined if it may. With
+ * externalTrafficPolicy Local a node without ready endpoints is known by the snapshot, before its health port has said so twice.
+ */
+export function passedOver(service: ServiceModel, node: NodeModel, vip: string): string | undefined {
+  const barred = barredReason(node, vip);
+  if (barred !== undefined) return barred;
+  return service.externalTrafficPolicy === "Local" && readyOn(service, node.name).length === 0
+    ? "no ready endpoint on this node, and externalTrafficPolicy is Local"
+    : undefined;
+}
+
 /** Why a node never gets connections to an address from outside, whatever its health; undefined if it may. */
-export function barredReason(node: NodeModel, vip: string): string | undefined {
+function barredReason(node: NodeModel, vip: string): string | undefined {
   if (familyOf(addressFor(node, vip)) !== familyOf(vip)) return `the node has no ${familyOf(vip)} address`;
   if (node.excludedFromLoadBalancers === true) {
     return "labelled node.kubernetes.io/exclude-from-external-load-balancers";

@@ -1,6 +1,6 @@
 /** The node agent: announces its node, runs the pods bound to it, keeps their status, answers debug questions. */
 import { createEventRecorder, createInformer, systemClock } from "#client";
-import type { Client, Clock } from "#client";
+import type { Client, Clock, ProgrammedWatch } from "#client";
 import type { NetNs } from "#kernel";
 import { componentOf, type KubeObject, type Resource } from "#kube";
 import { codeOf, messageOf } from "#lib/errors";
@@ -21,6 +21,7 @@ import type { PodId } from "./pod-object.ts";
 import { startPod } from "./pod.ts";
 import type { Policies, PodContext, PodLife, Sandboxes } from "./pod.ts";
 import { targetPorts } from "./ports.ts";
+import { createRollout } from "./rollout.ts";
 import type { Runner } from "./runner.ts";
 import { standInRunner } from "./stand-in.ts";
 
@@ -47,6 +48,8 @@ export interface NodeAgentOptions {
   readonly client: Client;
   /** For target ports of Services, and Service variables of mapped commands. */
   readonly source: SnapshotSource;
+  /** What the data planes of the cluster are programmed with. */
+  readonly programmed: ProgrammedWatch;
   readonly node: AgentNode;
   readonly ns: NetNs;
   readonly sandboxes: Sandboxes;
@@ -159,6 +162,7 @@ function podContext(options: NodeAgentOptions, clock: Clock, onEvent: PodContext
     nodeNs: ns,
     sandboxes,
     policy,
+    rollout: createRollout(source, options.programmed, clock),
     clock,
     log,
     onEvent,

@@ -61,6 +61,8 @@ export interface ContainerOptions {
   readonly target: CheckTarget;
   readonly clock: Clock;
   readonly graceMs: number;
+  /** Called before a stop begins; the stop waits for it, at most so many milliseconds. */
+  readonly beforeStop: (withinMs: number) => Promise<void>;
   readonly onChange: () => void;
   readonly onEvent: (type: "Normal" | "Warning", reason: string, message: string) => void;
 }
@@ -292,7 +294,10 @@ export function createContainer(options: ContainerOptions): ContainerLife {
       if (!first) return stopping;
       onEvent("Normal", "Killing", `Stopping container ${container.name}`);
       const life = running;
-      void preStop(graceMs).then(() => life.signal("SIGTERM"));
+      void options
+        .beforeStop(graceMs)
+        .then(() => preStop(graceMs))
+        .then(() => life.signal("SIGTERM"));
       return stopping;
     },
     setPorts(next) {

@@ -9,8 +9,10 @@ import { createContainer } from "./container.ts";
 import type { ContainerLife, ContainerView } from "./container.ts";
 import type { ContainerLog } from "./logs.ts";
 import { planPorts } from "./ports.ts";
+import { createPresence } from "./presence.ts";
 import { asPod, isSidecar, longRunning, podId, specOf } from "./pod-object.ts";
 import type { PodId, Port } from "./pod-object.ts";
+import type { Rollout } from "./rollout.ts";
 import type { AnsweredRequest, Runner } from "./runner.ts";
 import { podStatus } from "./status.ts";
 import type { InitView } from "./status.ts";
@@ -44,6 +46,7 @@ export interface PodContext {
   readonly runnerFor: (pod: KubeObject, container: Container) => Runner;
   /** Ports that Services aim at, as of now. */
   readonly targetPorts: (pod: KubeObject) => readonly Port[];
+  readonly rollout: Rollout;
   readonly clock: Clock;
   readonly log: Log;
   /** Stores a status. Fails when the API does; it is tried again then. */
@@ -103,9 +106,24 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
       addresses,
       init: [...initViews.values()],
       containers: lives.length === 0 ? notYet : lives.map((life) => life.view()),
+      programmed: presence.programmed(),
     };
     return podStatus(view, timestamp(clock.now()));
   });
+  const presence = createPresence({
+    object: () => object,
+    rollout: context.rollout,
+    onProgrammed: publisher.touch,
+    onMissing: (missing) => {
+      if (gone) return;
+      const message = `Not waiting any longer to be programmed by ${missing.join(", ")}`;
+      context.onEvent(object, "Warning", "NotProgrammed", message);
+    },
+  });
+  const changed = (): void => {
+    presence.update(lives.length > 0 && lives.every((life) => life.view().ready));
+    publisher.touch();
+  };
 
   const ports = (): ReadonlyMap<string, readonly Port[]> =>
     planPorts(
@@ -171,7 +189,8 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
         target: { from: context.nodeNs, address: place.address, container },
         clock,
         graceMs: (spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS) * 1000,
-        onChange: publisher.touch,
+        beforeStop: presence.leave,
+        onChange: changed,
         onEvent: (type, reason, message) => context.onEvent(object, type, reason, message),
       });
     });
@@ -241,7 +260,7 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
     update(next) {
       object = next;
       checkDeletion();
-      publisher.touch();
+      changed();
     },
     republish: () => publisher.again(),
     refreshPorts() {

@@ -37,6 +37,7 @@ function view(containers: readonly ContainerView[], more: Partial<PodView> = {})
     addresses: ["10.244.0.2", "fd00:10:244::2"],
     init: [],
     containers,
+    programmed: true,
     ...more,
   };
 }
@@ -130,6 +131,22 @@ test("a readiness gate that nobody opened holds Ready back, not ContainersReady"
     [condition(status, "ContainersReady")?.status, condition(status, "Ready")?.reason],
     ["True", "ReadinessGatesNotReady"],
   );
+});
+
+test("the gate of the data planes holds Ready back and has a condition of its own", () => {
+  const object: KubeObject = {
+    metadata: { name: "p" },
+    spec: { containers: [], readinessGates: [{ conditionType: "inroad.dev/Programmed" }] },
+  };
+  const of = (programmed: boolean, ready = true) => {
+    const status = podStatus(view([container("a", { ready })], { object, programmed }), now);
+    const own = condition(status, "inroad.dev/Programmed");
+    return [own?.status, own?.reason, condition(status, "Ready")?.status, condition(status, "Ready")?.reason];
+  };
+  assert.deepEqual(of(true), ["True", undefined, "True", undefined]);
+  assert.deepEqual(of(false), ["False", "Programming", "False", "ReadinessGatesNotReady"]);
+  assert.deepEqual(of(false, false), ["False", "ContainersNotReady", "False", "ContainersNotReady"]);
+  assert.equal(condition(podStatus(view([container("a")]), now), "inroad.dev/Programmed"), undefined);
 });
 
 test("what is only pretended is said in a condition", () => {

@@ -1,8 +1,9 @@
 /** A pod's status in the shape that the API and kubectl expect. Pure. */
-import type { KubeObject } from "#kube";
+import { programmedGate, type KubeObject } from "#kube";
 import type { ContainerStatus, Container, PodCondition, PodStatus } from "kubernetes-types/core/v1.js";
 import type { ContainerView, ContainerState, Ended } from "./container.ts";
 import { asPod, isSidecar, specOf } from "./pod-object.ts";
+import { closedGates, gatesOf } from "./presence.ts";
 
 /** What the agent knows of a pod. */
 export interface PodView {
@@ -14,6 +15,8 @@ export interface PodView {
   readonly init: readonly InitView[];
   /** Sidecars and ordinary containers. */
   readonly containers: readonly ContainerView[];
+  /** All data planes have learnt of the pod since it is able to serve. */
+  readonly programmed: boolean;
 }
 
 /** An init container that is not a sidecar. A stand-in for one counts as completed. */
@@ -145,7 +148,8 @@ function wantedConditions(view: PodView): Wanted[] {
     : unready.length === 0 && containers.length > 0
       ? { type: "ContainersReady", status: "True" }
       : notReady("ContainersReady", unready);
-  const gates = missingGates(object);
+  const hasGate = gatesOf(object).includes(programmedGate);
+  const gates = missingGates(view);
   const ready: Wanted =
     containersReady.status === "True" && gates.length > 0
       ? { type: "Ready", status: "False", reason: "ReadinessGatesNotReady", message: gates.join(", ") }
@@ -165,6 +169,7 @@ function wantedConditions(view: PodView): Wanted[] {
         },
     ready,
     containersReady,
+    ...(hasGate ? [programmedCondition(view, containersReady)] : []),
     { type: "PodScheduled", status: "True" },
     ...(simulated.length === 0
       ? []
@@ -184,12 +189,18 @@ function notReady(type: string, names: readonly string[]): Wanted {
   return { type, status: "False", reason: "ContainersNotReady", message };
 }
 
-/** Readiness gates (KEP-580) whose condition somebody else has not set to True yet. */
-function missingGates(object: KubeObject): string[] {
-  const { spec, status } = asPod(object);
-  return (spec?.readinessGates ?? []).flatMap(({ conditionType }) =>
-    status?.conditions?.some(({ type, status: value }) => type === conditionType && value === "True") === true
-      ? []
-      : [`the status of pod readiness gate "${conditionType}" is not "True", but False`],
+/** Why readiness gates keep the pod from being ready: others' by their conditions, ours by what the agent knows. */
+function missingGates({ object, programmed }: PodView): string[] {
+  const own = gatesOf(object).includes(programmedGate) && !programmed ? [programmedGate] : [];
+  return [...closedGates(object), ...own].map(
+    (gate) => `the status of pod readiness gate "${gate}" is not "True", but False`,
   );
+}
+
+function programmedCondition({ programmed }: PodView, containersReady: Wanted): Wanted {
+  const type = programmedGate;
+  if (programmed) return { type, status: "True" };
+  return containersReady.status === "True"
+    ? { type, status: "False", reason: "Programming", message: "not all data planes know of this pod yet" }
+    : { type, status: "False", reason: "ContainersNotReady" };
 }

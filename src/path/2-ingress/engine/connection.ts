@@ -78,9 +78,9 @@ export class ClientConnection implements ExchangeHost {
     else this.#close();
   }
 
-  /** Graceful stop: a connection without a request ends now, another one with its answer. */
+  /** Graceful stop: the connection ends with the answer of its current or next request, or when none comes in time. */
   stop(): void {
-    if (this.#state === "open" && this.idle) this.#close();
+    if (this.#state === "open" && this.idle) this.setTimer(this.#context.limits.idleDrainMs);
   }
 
   setTimer(milliseconds: number): void {

@@ -653,7 +653,7 @@ describe("the ingress in front of peculiar backends", () => {
       (socket) => {
         socket.once("data", () => waiting.resolve(socket));
       },
-      { drainMs: 10_000 },
+      { drainMs: 10_000, idleDrainMs: 50 },
     );
     const idle = await rawClient(ingress.http);
     const busy = await rawClient(ingress.http, `${get}\r\n`);
@@ -665,6 +665,20 @@ describe("the ingress in front of peculiar backends", () => {
     const text = await busy.end();
     assert.match(text, /Connection: close\r\n/);
     assert.ok(text.endsWith("done"));
+    await stopped;
+  });
+
+  test("graceful stop: a kept-alive connection has its next request answered, and is closed with the answer", async () => {
+    const ingress = await inFrontOf((socket) => {
+      socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"));
+    });
+    const client = await rawClient(ingress.http, `${get}\r\n`);
+    const first = await client.until((text) => text.endsWith("done"));
+    assert.doesNotMatch(first, /Connection: close/);
+    const stopped = ingress.close();
+    client.socket.write(`${get}\r\n`);
+    const both = await client.end();
+    assert.match(both.slice(first.length), /^HTTP\/1\.1 200 .*Connection: close\r\n.*done$/s);
     await stopped;
   });
 

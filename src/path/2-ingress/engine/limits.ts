@@ -19,6 +19,11 @@ export interface EngineLimits {
   readonly tunnelIdleMs: number;
   /** How long a closed connection is still read, so that its last answer is not lost to a TCP reset. */
   readonly lingerMs: number;
+  /**
+   * How long after `close()` a kept-alive connection may still begin a request, which is answered and closes it. Ended at
+   * once, such a connection would lose a request that is on its way (RFC 9112 section 9.5).
+   */
+  readonly idleDrainMs: number;
   /** How long `close()` waits for requests in flight. */
   readonly drainMs: number;
   /** Connection attempts per request while connections are refused though endpoints exist. Nothing was sent yet. */
@@ -35,6 +40,7 @@ export const defaultLimits: EngineLimits = {
   idleMs: 60_000,
   tunnelIdleMs: 3_600_000,
   lingerMs: 2_000,
+  idleDrainMs: 5_000,
   drainMs: 30_000,
   connectAttempts: 3,
 };
