@@ -42,7 +42,10 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
     balancer: options.balancer,
     proxyMode: config.proxyMode,
     proxies: options.proxies,
-    policies: new Map([...network.nodes].map(([name, { policy }]) => [name, policy])),
+    // Nodes come and go.
+    get policies() {
+      return new Map([...network.nodes].map(([name, { policy }]) => [name, policy] as const));
+    },
     locate: ({ kind, namespace, name }: ObjectRef) => locations[`${kind} ${namespace ?? ""}/${name}`],
   };
   return serveControl(join(config.stateDir, "control.sock"), {
