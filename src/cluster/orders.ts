@@ -45,7 +45,10 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
     balancer: options.balancer,
     proxyMode: config.proxyMode,
     proxies: options.proxies,
-    policies: new Map([...network.nodes].map(([name, { policy }]) => [name, policy])),
+    // Nodes come and go.
+    get policies() {
+      return new Map([...network.nodes].map(([name, { policy }]) => [name, policy] as const));
+    },
     faults: () => options.faults.list(),
     locate: ({ kind, namespace, name }: ObjectRef) => locations[`${kind} ${namespace ?? ""}/${name}`],
   };

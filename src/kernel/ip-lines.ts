@@ -171,16 +171,20 @@ function setLink([name = "", ...rest]: readonly string[]): Encoder | undefined {
 const RTM_NEWADDR = 20;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
+/** Without duplicate address detection: usable at once. */
+const IFA_F_NODAD = 2;
 
 function addAddress([network = "", ...rest]: readonly string[]): Encoder | undefined {
-  const device = options(rest, ["dev"])?.get("dev");
+  const given = options(rest, ["dev"], ["nodad"]);
+  const device = given?.get("dev");
   const target = cidr(network);
   if (device === undefined || target === undefined) return undefined;
+  const flags = given?.has("nodad") === true ? IFA_F_NODAD : 0;
   return (lookups) =>
     message(
       RTM_NEWADDR,
       create | exclusive,
-      u8(families[target.family], target.length, 0, 0),
+      u8(families[target.family], target.length, flags, 0),
       u32(lookups.index(device)),
       attribute(IFA_LOCAL, ip(target.address)),
       attribute(IFA_ADDRESS, ip(target.address)),

@@ -145,10 +145,7 @@ describe("nodes that join and leave", () => {
     assert.ok((await requests) > 0);
     assert.equal(await kubectl("get node node-c --ignore-not-found"), "");
     assert.equal((await statusOf(live, "nodes")).ready, true);
-    await assert.rejects(
-      live.exec("node/node-a", "ip", "route", "get", "10.244.2.2"),
-      /unreachable|No route to host/i,
-    );
+    await assert.rejects(live.exec("node/node-a", "ip", "route", "get", "10.244.2.2"), /No route to host/);
   });
 
   test("a node that is removed with its pods loses them, and they come back elsewhere", async () => {

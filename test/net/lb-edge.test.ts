@@ -112,20 +112,15 @@ interface FakeNode {
 /** The IPv6 part: its own address, the one that it terminates, and the way to the client. */
 function routes6(name: keyof typeof addresses): string[] {
   return [
-    `address add ${addresses6[name]}/64 dev eth0`,
-    `address add ${vip6}/128 dev lo`,
+    `address add ${addresses6[name]}/64 dev eth0 nodad`,
+    `address add ${vip6}/128 dev lo nodad`,
     "route add 2001:db8:203:113::/64 via fd00:172:30::2",
   ];
 }
 
 async function createFakeNode(name: keyof typeof addresses): Promise<FakeNode> {
   const ns = createNetNs(name);
-  setSysctls(ns, {
-    "net/ipv4/conf/all/rp_filter": "0",
-    "net/ipv4/conf/default/rp_filter": "0",
-    "net/ipv6/conf/all/accept_dad": "0",
-    "net/ipv6/conf/default/accept_dad": "0",
-  });
+  setSysctls(ns, { "net/ipv4/conf/all/rp_filter": "0", "net/ipv4/conf/default/rp_filter": "0" });
   await ipBatch(ns, [
     "link set lo up",
     `link add eth0 type veth peer name ${name} netns ${homeNetNs().path}`,

@@ -157,6 +157,7 @@ export async function hear(from: NetNs, address: string, port: number, localPort
   const socket = tcpConnect(from, address, port, localPort === undefined ? undefined : { port: localPort });
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  socket.setTimeout(5000, () => socket.destroy(new Error(`nothing from ${address} port ${port}`)));
   await once(socket, "close");
   return Buffer.concat(chunks).toString();
 }

@@ -1,5 +1,5 @@
 /** The world outside of the cluster: the edge, where the load balancer routes, and the internet, where clients live. */
-import type { IpFamily } from "#lib/ip";
+import { familyOf, type IpFamily } from "#lib/ip";
 import { closeNetNs, createNetNs, ipBatch, setSysctls, type NetNs } from "#kernel";
 
 export interface OutsideOptions {
@@ -97,15 +97,17 @@ const edgeSysctls: Readonly<Record<string, string>> = {
   "net/ipv4/conf/default/send_redirects": "0",
 };
 
+/** An address of IPv6 must not wait for duplicate address detection: nobody could use it at first. */
+function addressLine(address: string, device: string): string {
+  return `address add ${address} dev ${device}${familyOf(address) === "IPv6" ? " nodad" : ""}`;
+}
+
 function edgeLines(parts: readonly OutsideAddresses[], homePath: string, internetPath: string): string[] {
   return [
     "link set lo up",
     `link add eth0 type veth peer name ${bridgeEnd} netns ${homePath}`,
     `link add out0 type veth peer name eth0 netns ${internetPath}`,
-    ...parts.flatMap(({ edge, gateway }) => [
-      `address add ${edge} dev eth0`,
-      `address add ${gateway} dev out0`,
-    ]),
+    ...parts.flatMap(({ edge, gateway }) => [addressLine(edge, "eth0"), addressLine(gateway, "out0")]),
     "link set eth0 up",
     "link set out0 up",
     // What the load balancer did not steer belongs to nobody.
@@ -117,7 +119,7 @@ function internetLines(parts: readonly OutsideAddresses[]): string[] {
   return [
     "link set lo up",
     ...parts.flatMap(({ services }) => services.map((address) => `address add ${address} dev lo`)),
-    ...parts.map(({ internet }) => `address add ${internet} dev eth0`),
+    ...parts.map(({ internet }) => addressLine(internet, "eth0")),
     "link set eth0 up",
     ...parts.map(({ gateway }) => `route add default via ${gateway.split("/")[0]} dev eth0`),
   ];

@@ -23,6 +23,11 @@ export function sameFamily(list: readonly string[], as: string): string | undefi
   return list.find((one) => familyOf(one) === familyOf(as));
 }
 
+/** An address with its prefix length as `ip address add` takes it; over IPv6 it is usable at once, as it is over IPv4. */
+export function deviceAddress(prefix: string, device: string): string {
+  return `address add ${prefix} dev ${device}${familyOf(prefix) === "IPv6" ? " nodad" : ""}`;
+}
+
 /** `ip route` shows the metric of every route of IPv6, and none of those of IPv4. */
 export function shownMetric(family: IpFamily): string {
   return family === "IPv6" ? " metric 1024" : "";

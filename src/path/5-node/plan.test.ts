@@ -24,7 +24,7 @@ test("a node has its address, the way out, and no route for addresses of the pod
 test("a dual-stack node has all of it in both families", () => {
   const added = planNode(dualNode, dual).filter((line) => !planNode(nodeA, defaultSettings).includes(line));
   assert.deepEqual(added, [
-    "address add fd00:172:30::11/64 dev eth0",
+    "address add fd00:172:30::11/64 dev eth0 nodad",
     "route add default via fd00:172:30::1 dev eth0",
     "route add 2001:db8:203:113::/64 via fd00:172:30::2 dev eth0",
     "route add unreachable fd00:10:244::/64",
@@ -60,7 +60,7 @@ test("a pod with two addresses has both on one link, each with a gateway", () =>
   assert.deepEqual(
     pod.filter((line) => line.includes("::")),
     [
-      "address add fd00:10:244::2/128 dev eth0",
+      "address add fd00:10:244::2/128 dev eth0 nodad",
       "neighbour replace fe80::1 lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent",
       "route add fe80::1 dev eth0",
       "route add default via fe80::1 dev eth0",
@@ -102,7 +102,7 @@ test("a second family has the same rules in a table of its own; without it there
 test("the underlay leads to every node and to its pods, with device names the kernel takes", () => {
   const node = { ...dualNode, name: "a-node-with-a-rather-long-name.example.com" };
   const lines = [...planBridge(dual), ...planAttachment(node, "/proc/1/fd/7", dual)];
-  assert.ok(lines.includes("address add fd00:172:30::1/64 dev inroad0"));
+  assert.ok(lines.includes("address add fd00:172:30::1/64 dev inroad0 nodad"));
   const routes = [
     "10.244.0.0/24 via 172.30.0.11 dev inroad0",
     "fd00:10:244::/64 via fd00:172:30::11 dev inroad0",

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { ipv4ToNumber, numberToIPv4, parseCidr } from "#lib/ip";
 import type { NodeModel } from "#model";
-import { nodeEnds, sameFamily } from "./families.ts";
+import { deviceAddress, nodeEnds, sameFamily } from "./families.ts";
 import { overlays } from "./overlay.ts";
 import { underlayDevice, type NodeNetworkSettings } from "./settings.ts";
 
@@ -26,7 +26,7 @@ export function podMtu({ underlay, overlay }: NodeNetworkSettings): number {
 export function planBridge({ underlay: { bridge, addresses, mtu } }: NodeNetworkSettings): string[] {
   return [
     `link add ${bridge} mtu ${mtu} type bridge`,
-    ...addresses.map((address) => `address add ${address} dev ${bridge}`),
+    ...addresses.map((address) => deviceAddress(address, bridge)),
     "link set lo up",
     `link set ${bridge} up`,
   ];
@@ -61,7 +61,7 @@ export function planNode(node: NodeIdentity, settings: NodeNetworkSettings): str
   const gatewayOf = (address: string) => bridges.find(([bridge = ""]) => sameFamily([bridge], address));
   return [
     "link set lo up",
-    ...ends.map(({ address }) => `address add ${address}/${gatewayOf(address)?.[1]} dev ${underlayDevice}`),
+    ...ends.map(({ address }) => deviceAddress(`${address}/${gatewayOf(address)?.[1]}`, underlayDevice)),
     `link set ${underlayDevice} up`,
     ...ends.map(({ address }) => `route add default via ${gatewayOf(address)?.[0]} dev ${underlayDevice}`),
     ...settings.routes.map(({ to, via }) => `route add ${to} via ${via} dev ${underlayDevice}`),

@@ -1,7 +1,7 @@
 /** The link of a pod to its node, routed as Calico's are: a host address on a veth pair and an on-link gateway. Pure. */
 import { createHash } from "node:crypto";
 import { familyOf, isIPv4 } from "#lib/ip";
-import { shownMetric } from "./families.ts";
+import { deviceAddress, shownMetric } from "./families.ts";
 import { podGatewayMac, podGateways } from "./settings.ts";
 
 export interface PodLink {
@@ -49,7 +49,7 @@ export function planPod({ addresses, device, mac }: PodLink, mtu: number, path: 
     ],
     pod: [
       "link set lo up",
-      ...addresses.map((address) => `address add ${address}/${isIPv4(address) ? 32 : 128} dev eth0`),
+      ...addresses.map((address) => deviceAddress(`${address}/${isIPv4(address) ? 32 : 128}`, "eth0")),
       "link set eth0 up",
       ...addresses.flatMap(gatewayLines),
     ],
