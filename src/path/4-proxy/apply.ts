@@ -23,8 +23,15 @@ export interface ApplyOptions {
   readonly node: string;
   readonly backend: RuleBackend;
   readonly log: Log;
-  /** Called when a plan is in force, before it is announced; what it throws is logged. */
-  readonly after: (plan: ProxyPlan, previous: ProxyPlan | undefined) => Promise<void>;
+  /**
+   * Called when a plan is in force, before it is announced; what it throws is logged. `continued`: keys of the lists whose
+   * turns, and counters, went on; those of the others began anew.
+   */
+  readonly after: (
+    plan: ProxyPlan,
+    previous: ProxyPlan | undefined,
+    continued: ReadonlySet<string>,
+  ) => Promise<void>;
   readonly onProgrammed: (snapshot: Snapshot) => void;
   readonly recorder: Recorder;
   /** What holds for the next plan beside the snapshot; after a change of it call `refresh`. */
@@ -105,14 +112,15 @@ export function startApplying(options: ApplyOptions): Applier {
     const snapshot = source.current();
     const previous = inForce;
     const adopted = mustSync ? await planOnFound(snapshot, previous) : undefined;
-    const plan = adopted ?? (await planOn(snapshot, previous));
+    const plan = adopted?.plan ?? (await planOn(snapshot, previous));
+    const before = mustSync ? adopted?.found : previous?.lists;
     if (mustSync && adopted === undefined) await backend.sync(plan);
     else await backend.update(plan);
     mustSync = false;
     inForce = plan;
     options.recorder.synced({ snapshot, full, seconds: (performance.now() - began) / 1000 });
     try {
-      await options.after(plan, previous);
+      await options.after(plan, previous, continued(plan, before));
     } catch (error) {
       log.warn(`rules are in force, but not all that follows from them: ${messageOf(error)}`);
     }
@@ -142,7 +150,7 @@ export function startApplying(options: ApplyOptions): Applier {
   const planOnFound = async (
     snapshot: Snapshot,
     previous: ProxyPlan | undefined,
-  ): Promise<ProxyPlan | undefined> => {
+  ): Promise<{ plan: ProxyPlan; found: ReadonlyMap<string, Rotation> } | undefined> => {
     const facts = options.planOptions();
     const kept = rotations(previous, new Map());
     const found = await backend.adopt?.(planProxy(snapshot, node, kept, facts));
@@ -150,7 +158,8 @@ export function startApplying(options: ApplyOptions): Applier {
     // The others are gone, and nobody knows whose turn it was.
     const lost = [...(previous?.lists.keys() ?? [])].filter((key) => !found.has(key));
     const anew = rotations(previous, new Map(lost.map((key) => [key, rewrites++])));
-    return planProxy(snapshot, node, { get: (key) => found.get(key) ?? anew.get(key) }, facts);
+    const rotationsThere = { get: (key: string) => found.get(key) ?? anew.get(key) };
+    return { plan: planProxy(snapshot, node, rotationsThere, facts), found };
   };
 
   const announce = (snapshot: Snapshot): void => {
@@ -237,6 +246,16 @@ function beginsAnew(before: EndpointList, after: EndpointList): boolean {
     before.slots.length !== after.slots.length ||
     before.scheduler !== after.scheduler ||
     hadAffinity !== (after.affinitySeconds !== undefined)
+  );
+}
+
+/** Lists that have as many turns as before: their counters went on. */
+function continued(
+  { lists }: ProxyPlan,
+  before: ReadonlyMap<string, Pick<Rotation, "slots">> = new Map(),
+): ReadonlySet<string> {
+  return new Set(
+    [...lists.keys()].filter((key) => before.get(key)?.slots.length === lists.get(key)?.slots.length),
   );
 }
 
