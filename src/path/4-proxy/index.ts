@@ -13,7 +13,7 @@ import {
 } from "#kernel";
 import type { ConntrackEntry, NetNs } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
-import { canonicalAddress, isInside } from "#lib/ip";
+import { canonicalAddress, familyOf, isInside } from "#lib/ip";
 import type { Log } from "#lib/log";
 import { isolating } from "#model";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
@@ -228,9 +228,10 @@ function ruleKernel(netns: NetNs | undefined): RuleKernel {
 
 function flowKernel(netns: NetNs | undefined, onForgotten: (count: number) => void): FlowKernel {
   return {
-    async flowsTo(destination, destinationPort) {
+    async flows(family, to) {
+      const only = to === undefined ? {} : { destination: to.address, destinationPort: to.port };
       try {
-        return await conntrack(netns, { protocol: "udp", destination, destinationPort });
+        return await conntrack(netns, { protocol: "udp", family, ...only });
       } catch (error) {
         if (codeOf(error) === "MissingProgram") return [];
         throw error;
@@ -239,7 +240,8 @@ function flowKernel(netns: NetNs | undefined, onForgotten: (count: number) => vo
     async forget({ original }: ConntrackEntry) {
       const ends = ["--orig-src", original.source, "--orig-dst", original.destination];
       const ports = ["--sport", String(original.sourcePort), "--dport", String(original.destinationPort)];
-      await run(netns, "conntrack", ["-D", "-p", "udp", ...ends, ...ports]);
+      const family = familyOf(original.source) === "IPv4" ? "ipv4" : "ipv6";
+      await run(netns, "conntrack", ["-D", "-f", family, "-p", "udp", ...ends, ...ports]);
       onForgotten(1);
     },
   };
