@@ -7,9 +7,9 @@ import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { Snapshot, SnapshotSource } from "#model";
 import type { RuleBackend } from "./backend.ts";
+import { beginsAnew, continued, rotations } from "./continuity.ts";
 import { planProxy } from "./plan.ts";
-import type { EndpointList, PlanOptions, ProxyPlan, Rotations } from "./plan.ts";
-import { rotate } from "./rotation.ts";
+import type { PlanOptions, ProxyPlan } from "./plan.ts";
 import type { Rotation } from "./rotation.ts";
 
 const FIRST_PAUSE_MS = 50;
@@ -24,13 +24,13 @@ export interface ApplyOptions {
   readonly backend: RuleBackend;
   readonly log: Log;
   /**
-   * Called when a plan is in force, before it is announced; what it throws is logged. `continued`: keys of the lists whose
-   * turns, and counters, went on; those of the others began anew.
+   * Called when a plan is in force, before it is announced; what it throws is logged. `continued`: whether the turns, and
+   * counters, of the list with this key went on; otherwise they began anew.
    */
   readonly after: (
     plan: ProxyPlan,
     previous: ProxyPlan | undefined,
-    continued: ReadonlySet<string>,
+    continued: (list: string) => boolean,
   ) => Promise<void>;
   readonly onProgrammed: (snapshot: Snapshot) => void;
   readonly recorder: Recorder;
@@ -235,38 +235,6 @@ export function startApplying(options: ApplyOptions): Applier {
       await Promise.all([working, checking]);
       for (const waiter of waiters) waiter.reject(new Error("the proxy was closed"));
       if (!keepRules) await backend.remove();
-    },
-  };
-}
-
-/** Whether the rules that give a list its turns must be written anew. */
-function beginsAnew(before: EndpointList, after: EndpointList): boolean {
-  const hadAffinity = before.affinitySeconds !== undefined;
-  return (
-    before.slots.length !== after.slots.length ||
-    before.scheduler !== after.scheduler ||
-    hadAffinity !== (after.affinitySeconds !== undefined)
-  );
-}
-
-/** Lists that have as many turns as before: their counters went on. */
-function continued(
-  { lists }: ProxyPlan,
-  before: ReadonlyMap<string, Pick<Rotation, "slots">> = new Map(),
-): ReadonlySet<string> {
-  return new Set(
-    [...lists.keys()].filter((key) => before.get(key)?.slots.length === lists.get(key)?.slots.length),
-  );
-}
-
-/** The lists of a plan. Where the next slot is known the rule will start at slot 0, so the slots are turned to it. */
-function rotations(plan: ProxyPlan | undefined, next: ReadonlyMap<string, number>): Rotations {
-  return {
-    get(key) {
-      const slots = plan?.lists.get(key)?.slots;
-      if (slots === undefined) return undefined;
-      const at = next.get(key);
-      return { slots: at === undefined ? slots : rotate(slots, at % slots.length), next: 0 };
     },
   };
 }

@@ -17,9 +17,9 @@ type Counts = readonly number[];
 export interface FairnessMeter {
   /**
    * A plan is in force.
-   * @param continued keys of the lists whose counters went on; the others began at zero.
+   * @param continued whether the counters of the list with this key went on; otherwise they began at zero.
    */
-  follow(plan: ProxyPlan, continued: ReadonlySet<string>): void;
+  follow(plan: ProxyPlan, continued: (list: string) => boolean): void;
   /** What the counters tell; a list of which a part was exchanged counts from the next reading on. */
   read(counts: ReadonlyMap<string, Counts>): readonly Fairness[];
 }
@@ -33,7 +33,7 @@ export function fairnessMeter(): FairnessMeter {
       lists = plan.lists;
       for (const key of starts.keys()) if (!lists.has(key)) starts.delete(key);
       for (const [key, { slots }] of lists) {
-        if (!continued.has(key)) starts.set(key, { slots, counts: slots.map(() => 0) });
+        if (!continued(key)) starts.set(key, { slots, counts: slots.map(() => 0) });
       }
     },
     read(counts) {
