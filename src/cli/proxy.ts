@@ -1,8 +1,9 @@
 /** `inroad proxy`: the Service rules of the node it runs on, from any cluster's API server. */
 import { hostname } from "node:os";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { startNftThread } from "#kernel";
 import { InroadError, messageOf } from "#lib/errors";
+import { canonicalCidr } from "#lib/ip";
 import { startComponent } from "./component.ts";
 import { kubeconfigOptions, type KubeconfigOptions } from "./options.ts";
 
@@ -10,6 +11,10 @@ interface ProxyCommandOptions extends KubeconfigOptions {
   readonly node: string;
   readonly proxyMode: "nftables" | "iptables";
   readonly cleanup: boolean;
+  readonly iptables?: "nft" | "legacy";
+  readonly externalIps: boolean;
+  readonly masqueradeAll: boolean;
+  readonly nodeportAddresses?: readonly string[];
 }
 
 export function proxyCommand(): Command {
@@ -20,6 +25,19 @@ export function proxyCommand(): Command {
       new Option("--proxy-mode <mode>", "kind of rules")
         .choices(["nftables", "iptables"])
         .default("nftables"),
+    )
+    .addOption(
+      new Option(
+        "--iptables <flavour>",
+        "program of mode iptables; the system's default if not said",
+      ).choices(["nft", "legacy"]),
+    )
+    .option("--external-ips", "serve externalIPs: whoever may write Services can take any address", false)
+    .option("--masquerade-all", "rewrite the source of pods at ClusterIPs, too", false)
+    .option(
+      "--nodeport-addresses <cidr...>",
+      "networks of the node's addresses that have node ports",
+      networks,
     )
     .option("--cleanup", "remove all rules that inroad proxy made on this machine, and end", false)
     .addHelpText(
@@ -43,13 +61,16 @@ async function cleanUpNode(): Promise<void> {
   }
 }
 
-async function runProxy({
-  kubeconfig,
-  context,
-  domain,
-  node,
-  proxyMode,
-}: ProxyCommandOptions): Promise<void> {
+/** Collects the networks of an option that may be given several times. */
+function networks(text: string, before: readonly string[] = []): readonly string[] {
+  const network = canonicalCidr(text);
+  if (network === undefined)
+    throw new InvalidArgumentError("a network is an address and a length: 172.30.0.0/24");
+  return [...before, network];
+}
+
+async function runProxy(command: ProxyCommandOptions): Promise<void> {
+  const { kubeconfig, context, domain, node, proxyMode } = command;
   if (kubeconfig === undefined) {
     throw new InroadError("NoKubeconfig", "proxy needs the way to an API server", {
       mend: "name a kubeconfig file: --kubeconfig FILE, or the environment's KUBECONFIG",
@@ -65,7 +86,12 @@ async function runProxy({
       nodes: [...source.current().nodes.keys()],
     });
   }
-  const proxy = startProxy({ source, node, netns: undefined, mode: proxyMode, log });
+  const { iptables, externalIps: externalIPs, masqueradeAll, nodeportAddresses: nodePortNetworks } = command;
+  const proxy = startProxy({
+    ...{ source, node, netns: undefined, mode: proxyMode, log, externalIPs, masqueradeAll },
+    ...(iptables === undefined ? {} : { iptables }),
+    ...(nodePortNetworks === undefined ? {} : { nodePortNetworks }),
+  });
   const ended = await Promise.race([
     proxy.ready.then(() => log.info("rules are in force", { node, mode: proxyMode })).then(() => stopped),
     stopped,

@@ -1,6 +1,8 @@
 /** The connection table of a namespace: which flows exist, how they were translated, and their marks. */
 import { readFileSync } from "node:fs";
 import { codeOf } from "#lib/errors";
+import { familyOf as familyOfAddress } from "#lib/ip";
+import type { IpFamily } from "#lib/ip";
 import { inNetNs } from "./netns.ts";
 import { runOrThrow } from "./run.ts";
 import type { ConntrackEntry, NetNs, Tuple } from "./types.ts";
@@ -8,6 +10,8 @@ import type { ConntrackEntry, NetNs, Tuple } from "./types.ts";
 /** Fields of the original direction; what is left out matches everything. */
 export interface ConntrackFilter {
   readonly protocol: "tcp" | "udp";
+  /** That of the addresses; IPv4 if none is given. */
+  readonly family?: IpFamily;
   readonly source?: string;
   readonly sourcePort?: number;
   readonly destination?: string;
@@ -24,7 +28,8 @@ export async function conntrack(ns: NetNs | undefined, filter: ConntrackFilter):
 }
 
 async function readTable(ns: NetNs | undefined, filter: ConntrackFilter): Promise<string> {
-  const args = ["-L", "-p", filter.protocol, "-o", "extended"];
+  const args = ["-L", "-f", familyOf(filter) === "IPv4" ? "ipv4" : "ipv6"];
+  args.push("-p", filter.protocol, "-o", "extended");
   if (filter.source !== undefined) args.push("--orig-src", filter.source);
   if (filter.destination !== undefined) args.push("--orig-dst", filter.destination);
   if (filter.sourcePort !== undefined) args.push("--orig-port-src", String(filter.sourcePort));
@@ -39,6 +44,10 @@ async function readTable(ns: NetNs | undefined, filter: ConntrackFilter): Promis
   }
 }
 
+function familyOf({ family, source, destination }: ConntrackFilter): IpFamily {
+  return family ?? familyOfAddress(source ?? destination ?? "0.0.0.0");
+}
+
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
@@ -51,6 +60,7 @@ function matches(entry: ConntrackEntry, filter: ConntrackFilter): boolean {
   const { original } = entry;
   return (
     entry.protocol === filter.protocol &&
+    familyOfAddress(original.source) === familyOf(filter) &&
     (filter.source === undefined || original.source === filter.source) &&
     (filter.sourcePort === undefined || original.sourcePort === filter.sourcePort) &&
     (filter.destination === undefined || original.destination === filter.destination) &&

@@ -1,8 +1,9 @@
 /** The contract of Service rules, kept by packets between namespaces, in every mode. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
+import { getSysctl, ipBatch } from "#kernel";
 import { familyOf } from "#lib/ip";
-import { ADDRESSES, contract } from "../../src/path/4-proxy/contract.ts";
+import { ADDRESSES, NODE, api, contract, pod } from "../../src/path/4-proxy/contract.ts";
 import type { ContractCase, Expected, Probe } from "../../src/path/4-proxy/contract.ts";
 import { ask, askUdp, everyMode, lab, labModes } from "./proxy-lab.ts";
 import type { Lab, LabMode, LabOptions } from "./proxy-lab.ts";
@@ -12,7 +13,8 @@ const SILENCE = 300;
 
 function optionsOf({ options = {} }: ContractCase): LabOptions {
   const { nodePortAddresses, ...others } = options;
-  return nodePortAddresses === undefined ? others : { ...others, nodePortNetworks: nodePortAddresses };
+  if (nodePortAddresses === undefined) return others;
+  return { ...others, nodePortNetworks: nodePortAddresses.map((address) => `${address}/32`) };
 }
 
 async function check(at: Lab, mode: LabMode, probe: Probe): Promise<void> {
@@ -43,6 +45,23 @@ function refuses(expected: Exclude<Expected, readonly unknown[]>, answer: string
 
 for (const mode of everyMode) {
   describe(`Service rules by ${mode}`, () => {
+    test("node ports are open at the node's addresses in the networks that were named", async (t) => {
+      const [second, third] = ["172.30.0.98", "172.30.0.99"] as const;
+      const at = await lab(t, mode, [api([pod("pod-1")])], {
+        nodePortNetworks: ["172.30.0.99/32", "127.0.0.0/8"],
+        onNode: (node) =>
+          ipBatch(node, [`address add ${second}/32 dev out`, `address add ${third}/32 dev out`]),
+      });
+      assert.match(await ask(at.client, third, 30080), /^pod-1/);
+      for (const closed of [second, NODE]) assert.equal(await ask(at.client, closed, 30080), "ECONNREFUSED");
+      assert.equal(await ask(at.node, "127.0.0.1", 30080), "ECONNREFUSED");
+    });
+
+    test("packets out of a connection's window are translated, too", async (t) => {
+      const at = await lab(t, mode, [api([pod("pod-1")])]);
+      assert.equal(getSysctl(at.node, "net/netfilter/nf_conntrack_tcp_be_liberal"), "1");
+    });
+
     for (const one of contract) {
       test(one.name, async (t) => {
         const at = await lab(t, mode, one.services, optionsOf(one));

@@ -4,11 +4,13 @@ import assert from "node:assert/strict";
 import { conntrack, tcpConnect } from "#kernel";
 import type { NetNs } from "#kernel";
 import type { Flow, Place } from "#model";
-import { chosenEndpoint, explain } from "#path/proxy";
+import { chosenEndpoint, explain, listFor, rememberedKey } from "#path/proxy";
 import { ADDRESSES, CLUSTER_IP, NODE, VIP, api, pod } from "../../src/path/4-proxy/contract.ts";
-import { ask, everyMode, lab, labModes } from "./proxy-lab.ts";
+import { ask, everyMode, lab, labModes, nameIn } from "./proxy-lab.ts";
 
 const CLIENT = ADDRESSES.client.IPv4;
+const place: Place = { at: "proxy", node: "node-a", from: "outside" };
+const weighted = [pod("pod-1", { weight: 2 })];
 const LIST = "default/api:http/TCP";
 const three = [pod("pod-1"), pod("pod-2"), pod("pod-3")];
 
@@ -16,7 +18,6 @@ for (const mode of everyMode) {
   describe(`evidence by ${mode}`, () => {
     test("what explain() predicts is what the packet does, to the endpoint whose turn it is", async (t) => {
       const at = await lab(t, mode, [api(three)]);
-      const place: Place = { at: "proxy", node: "node-a", from: "outside" };
       const destinations = [
         [CLUSTER_IP, 80],
         [NODE, 30080],
@@ -38,6 +39,40 @@ for (const mode of everyMode) {
         assert.ok(seen?.masqueradedTo !== undefined);
       }
       assert.ok((await at.proxy.rulesOf(LIST)).length > 0);
+    });
+
+    test("what is predicted of clients that are remembered, of hashes and of weights is what packets meet", async (t) => {
+      const services = [
+        api(three, { affinitySeconds: 100 }),
+        { name: "hashed", clusterIP: "10.96.0.8", endpoints: three, scheduler: "sh" },
+        {
+          name: "weighted",
+          clusterIP: "10.96.0.9",
+          endpoints: [...weighted, ...three.slice(1)],
+          scheduler: "wrr",
+        },
+      ];
+      const at = await lab(t, mode, services);
+      for (const [i, address] of [CLUSTER_IP, CLUSTER_IP, "10.96.0.8", "10.96.0.9", "10.96.0.9"].entries()) {
+        const flow: Flow = {
+          protocol: "TCP",
+          source: { address: CLIENT, port: 42_000 + i },
+          destination: { address, port: 80 },
+        };
+        const list = listFor(at.source.current(), place, flow) ?? "";
+        const rotation = await at.proxy.rotation([list]);
+        const met = await at.proxy.remembered(list, CLIENT);
+        const remembered = new Map(met === undefined ? [] : [[rememberedKey(list, CLIENT), met.endpoint]]);
+        const known = { mode: labModes[mode].mode, rotation, remembered };
+        const { outcome, steps } = explain(at.source.current(), place, flow, known);
+        const name = `default/${nameIn(await ask(at.client, address, 80, { port: 42_000 + i }))}`;
+        assert.ok(outcome.kind === "next");
+        assert.ok(outcome.alternatives.some((one) => one.name === name));
+        const chosen = steps[0]?.decision?.chosen;
+        if (chosen !== undefined) assert.equal(chosen, name, address);
+        // Only iptables cannot be asked for the clients that it remembers.
+        assert.equal(chosen === undefined, met === undefined && address === CLUSTER_IP, address);
+      }
     });
 
     test("load balancers are told where endpoints are", async (t) => {

@@ -51,6 +51,18 @@ for (const mode of everyMode) {
       );
     });
 
+    test("the kernel's own counters show that no endpoint is ahead by more than one", async (t) => {
+      const at = await lab(t, mode, [api(three)]);
+      await askMany(at.client, 10);
+      const list = "default/api:http/TCP";
+      assert.deepEqual(await at.proxy.fairness(), [{ list, connections: 10, spread: 1 }]);
+      await askMany(at.client, 2);
+      assert.deepEqual(await at.proxy.fairness(), [{ list, connections: 12, spread: 0 }]);
+      await at.set(api(three.slice(0, 2)));
+      await askMany(at.client, 4);
+      assert.deepEqual(await at.proxy.fairness(), [{ list, connections: 4, spread: 0 }]);
+    });
+
     // It sets every counter to zero whenever any rule changes: see README.md of the hop.
     if (mode === "iptables-legacy") return;
 

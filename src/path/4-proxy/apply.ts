@@ -7,9 +7,9 @@ import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { Snapshot, SnapshotSource } from "#model";
 import type { RuleBackend } from "./backend.ts";
+import { beginsAnew, continued, rotations } from "./continuity.ts";
 import { planProxy } from "./plan.ts";
-import type { EndpointList, PlanOptions, ProxyPlan, Rotations } from "./plan.ts";
-import { rotate } from "./rotation.ts";
+import type { PlanOptions, ProxyPlan } from "./plan.ts";
 import type { Rotation } from "./rotation.ts";
 
 const FIRST_PAUSE_MS = 50;
@@ -23,8 +23,15 @@ export interface ApplyOptions {
   readonly node: string;
   readonly backend: RuleBackend;
   readonly log: Log;
-  /** Called when a plan is in force, before it is announced; what it throws is logged. */
-  readonly after: (plan: ProxyPlan, previous: ProxyPlan | undefined) => Promise<void>;
+  /**
+   * Called when a plan is in force, before it is announced; what it throws is logged. `continued`: whether the turns, and
+   * counters, of the list with this key went on; otherwise they began anew.
+   */
+  readonly after: (
+    plan: ProxyPlan,
+    previous: ProxyPlan | undefined,
+    continued: (list: string) => boolean,
+  ) => Promise<void>;
   readonly onProgrammed: (snapshot: Snapshot) => void;
   readonly recorder: Recorder;
   /** What holds for the next plan beside the snapshot; after a change of it call `refresh`. */
@@ -105,14 +112,15 @@ export function startApplying(options: ApplyOptions): Applier {
     const snapshot = source.current();
     const previous = inForce;
     const adopted = mustSync ? await planOnFound(snapshot, previous) : undefined;
-    const plan = adopted ?? (await planOn(snapshot, previous));
+    const plan = adopted?.plan ?? (await planOn(snapshot, previous));
+    const before = mustSync ? adopted?.found : previous?.lists;
     if (mustSync && adopted === undefined) await backend.sync(plan);
     else await backend.update(plan);
     mustSync = false;
     inForce = plan;
     options.recorder.synced({ snapshot, full, seconds: (performance.now() - began) / 1000 });
     try {
-      await options.after(plan, previous);
+      await options.after(plan, previous, continued(plan, before));
     } catch (error) {
       log.warn(`rules are in force, but not all that follows from them: ${messageOf(error)}`);
     }
@@ -142,7 +150,7 @@ export function startApplying(options: ApplyOptions): Applier {
   const planOnFound = async (
     snapshot: Snapshot,
     previous: ProxyPlan | undefined,
-  ): Promise<ProxyPlan | undefined> => {
+  ): Promise<{ plan: ProxyPlan; found: ReadonlyMap<string, Rotation> } | undefined> => {
     const facts = options.planOptions();
     const kept = rotations(previous, new Map());
     const found = await backend.adopt?.(planProxy(snapshot, node, kept, facts));
@@ -150,7 +158,8 @@ export function startApplying(options: ApplyOptions): Applier {
     // The others are gone, and nobody knows whose turn it was.
     const lost = [...(previous?.lists.keys() ?? [])].filter((key) => !found.has(key));
     const anew = rotations(previous, new Map(lost.map((key) => [key, rewrites++])));
-    return planProxy(snapshot, node, { get: (key) => found.get(key) ?? anew.get(key) }, facts);
+    const rotationsThere = { get: (key: string) => found.get(key) ?? anew.get(key) };
+    return { plan: planProxy(snapshot, node, rotationsThere, facts), found };
   };
 
   const announce = (snapshot: Snapshot): void => {
@@ -226,28 +235,6 @@ export function startApplying(options: ApplyOptions): Applier {
       await Promise.all([working, checking]);
       for (const waiter of waiters) waiter.reject(new Error("the proxy was closed"));
       if (!keepRules) await backend.remove();
-    },
-  };
-}
-
-/** Whether the rules that give a list its turns must be written anew. */
-function beginsAnew(before: EndpointList, after: EndpointList): boolean {
-  const hadAffinity = before.affinitySeconds !== undefined;
-  return (
-    before.slots.length !== after.slots.length ||
-    before.scheduler !== after.scheduler ||
-    hadAffinity !== (after.affinitySeconds !== undefined)
-  );
-}
-
-/** The lists of a plan. Where the next slot is known the rule will start at slot 0, so the slots are turned to it. */
-function rotations(plan: ProxyPlan | undefined, next: ReadonlyMap<string, number>): Rotations {
-  return {
-    get(key) {
-      const slots = plan?.lists.get(key)?.slots;
-      if (slots === undefined) return undefined;
-      const at = next.get(key);
-      return { slots: at === undefined ? slots : rotate(slots, at % slots.length), next: 0 };
     },
   };
 }

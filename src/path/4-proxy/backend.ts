@@ -19,6 +19,11 @@ export interface RuleBackend {
    * reading would cost too much, are left out.
    */
   turns(lists: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /**
+   * How many connections every slot of the lists has got since its rule was written, by list; lists that cannot be read
+   * are left out. Not all slots are read at the same moment.
+   */
+  counts?(): Promise<ReadonlyMap<string, readonly number[]>>;
   /** The rules of a list as the kernel has them now; empty if there are none. */
   rulesOf(list: string): Promise<readonly string[]>;
   /** The endpoint that a client's next connection to a list with affinity goes to; undefined: to whose turn it is. */

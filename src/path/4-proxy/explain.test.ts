@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Explanation, Flow, Place } from "#model";
 import { explain } from "./explain.ts";
-import type { ExplainOptions } from "./explain.ts";
+import type { ExplainOptions } from "./others.ts";
 import { testSnapshot } from "./testing.ts";
 import type { TestService } from "./testing.ts";
 

@@ -1,5 +1,5 @@
 /** What the Service rules of a node do to a packet, and why: pure, from the same plan that the rules are made of. */
-import { familyOf, isInside } from "#lib/ip";
+import { familyOf } from "#lib/ip";
 import { chooseEndpoints, findingsAbout } from "#model";
 import type {
   Alternative,
@@ -10,27 +10,19 @@ import type {
   Flow,
   IpFamily,
   Outcome,
-  Place,
   ServiceModel,
   ServicePort,
   Snapshot,
-  Step,
 } from "#model";
 import { orderOf } from "./order.ts";
-import type { KnownOrder } from "./order.ts";
+import { endOf, explainOther, stepOf } from "./others.ts";
+import type { Context, ExplainOptions, ProxyPlace } from "./others.ts";
 import { addressKey, planProxy, servicePortKey } from "./plan.ts";
-import type { PlanOptions, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
+import type { Target, VirtualAddress } from "./plan.ts";
 import { predictedIn } from "./predicted.ts";
 import { notLetIn, refusal } from "./refusal.ts";
 import { backendKey } from "./rotation.ts";
 import { slotSchedulers } from "./spread.ts";
-
-type ProxyPlace = Extract<Place, { at: "proxy" }>;
-
-export interface ExplainOptions extends PlanOptions, KnownOrder {
-  /** Which rules the node has; `nftables` if not said. */
-  readonly mode?: "nftables" | "iptables";
-}
 
 /**
  * Explains what becomes of a packet that enters the rules of `place.node`: sent to one of the endpoints of a Service
@@ -74,15 +66,6 @@ function targetFor(at: VirtualAddress, { from }: ProxyPlace): Target {
   return from === "outside" ? at.target : (at.inside ?? at.target);
 }
 
-interface Context {
-  readonly snapshot: Snapshot;
-  readonly place: ProxyPlace;
-  readonly flow: Flow;
-  readonly options: ExplainOptions;
-  readonly plan: ProxyPlan;
-  readonly address: string;
-}
-
 interface ServiceContext extends Context {
   readonly at: VirtualAddress;
   readonly service: ServiceModel;
@@ -98,55 +81,6 @@ function findPort(
     if (port !== undefined) return { service, port };
   }
   return undefined;
-}
-
-/** No Service has this address and port. */
-function explainOther(context: Context): Explanation {
-  const { snapshot, place, flow, options, plan, address } = context;
-  const here = [...plan.addresses.values()].filter((at) => at.address === address);
-  const isClusterIP = here.some((at) => at.kind === "ClusterIP");
-  const refused = options.mode === "iptables" ? undefined : refusedBy(plan, address, isClusterIP);
-  const reason = isClusterIP
-    ? `no Service port ${flow.destination.port}/${flow.protocol} at ${address}`
-    : refused === undefined
-      ? `${address}:${flow.destination.port} is no address of a Service`
-      : `no Service has ${address}, which is in the Services' network`;
-  const step = stepOf(context, {
-    action: refused?.action ?? "pass",
-    to: endOf(flow),
-    evaluated: here.map((at) => ({
-      what: `${addressKey(at)} (${at.servicePort})`,
-      matched: false,
-      why: at.protocol === flow.protocol ? "another port" : "another protocol",
-    })),
-    predicted: refused === undefined ? [] : [refused.rule],
-  });
-  if (refused === undefined) {
-    const next = { name: address, place: { at: "node" as const, node: place.node }, flow };
-    return { steps: [step], outcome: { kind: "next", alternatives: [next] }, assumptions: [] };
-  }
-  if (refused.action === "drop") {
-    const mend = "see which address the Service has: kubectl get services --all-namespaces";
-    return { steps: [step], outcome: { kind: "dropped", reason, mend }, assumptions: [] };
-  }
-  const ports = [...new Set(here.map((at) => `${at.port}/${at.protocol}`))].join(", ");
-  const service = snapshot.services.get((here[0]?.servicePort ?? "").split(":")[0] ?? "");
-  const name = service === undefined ? "the Service" : `Service ${service.namespace}/${service.name}`;
-  const outcome: Outcome = { kind: "rejected", reason, mend: `${name} has ${ports}: use one of these` };
-  return { steps: [step], outcome, assumptions: [] };
-}
-
-/** nftables mode answers for the Services' own networks. */
-function refusedBy(
-  plan: ProxyPlan,
-  address: string,
-  isClusterIP: boolean,
-): { readonly action: "reject" | "drop"; readonly rule: string } | undefined {
-  const ip = familyOf(address) === "IPv4" ? "ip" : "ip6";
-  if (isClusterIP) return { action: "reject", rule: `unserved: ${ip} daddr @cluster-ips goto reject-it` };
-  return plan.serviceNetworks.some((network) => isInside(address, network))
-    ? { action: "drop", rule: `unserved: ${ip} daddr @service-networks drop` }
-    : undefined;
 }
 
 function explainService(context: ServiceContext): Explanation {
@@ -270,22 +204,6 @@ function reasonOf(
           ? "; whose turn it is only the kernel of the node knows"
           : `; next in turn is ${next}`;
   return `${count} usable endpoint${count === 1 ? "" : "s"} of ${at.servicePort} on ${place.node}, ${policy}${turn}`;
-}
-
-function stepOf({ place, flow, options }: Context, rest: Pick<Step, "action" | "to"> & Partial<Step>): Step {
-  return {
-    hop: "4-proxy",
-    component: `proxy ${place.node} (${options.mode ?? "nftables"})`,
-    from: flow.source.address,
-    evaluated: [],
-    rewrites: [],
-    predicted: [],
-    ...rest,
-  };
-}
-
-function endOf({ destination }: Flow): string {
-  return `${destination.address}:${destination.port}`;
 }
 
 function nameOf(endpoint: Endpoint): string {

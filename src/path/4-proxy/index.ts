@@ -13,13 +13,15 @@ import {
 } from "#kernel";
 import type { ConntrackEntry, NetNs } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
-import { canonicalAddress, isInside } from "#lib/ip";
+import { canonicalAddress, familyOf, isInside } from "#lib/ip";
 import type { Log } from "#lib/log";
 import { isolating } from "#model";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
 import type { Applier } from "./apply.ts";
 import type { RuleBackend, RuleKernel } from "./backend.ts";
+import { fairnessMeter } from "./fairness.ts";
+import type { Fairness } from "./fairness.ts";
 import { forgetStaleFlows } from "./flows.ts";
 import type { FlowKernel } from "./flows.ts";
 import { startHealthServers } from "./healthcheck.ts";
@@ -33,6 +35,7 @@ import { watchSilence } from "./silent.ts";
 import type { End } from "./silent.ts";
 
 export { explain, listFor } from "./explain.ts";
+export type { Fairness } from "./fairness.ts";
 export { rememberedKey } from "./order.ts";
 export { chosenEndpoint } from "./observe.ts";
 export type { Backend, Rotation } from "./rotation.ts";
@@ -71,6 +74,11 @@ export interface Proxy {
   /** Endpoints that get nothing new since they do not answer this node (`address:port`). */
   silent(): ReadonlySet<string>;
   /**
+   * How evenly every list's endpoints met connections since they changed last. Reads all counters of the node's rules: some
+   * 0.3 s at 10,000 Services. Empty where the mode has no counters.
+   */
+  fairness(): Promise<readonly Fairness[]>;
+  /**
    * The endpoint that a client's next connection to a list goes to because it met it before (sessionAffinity ClientIP);
    * without `endpoint` it takes a turn. Undefined: the rules of this mode do not tell.
    */
@@ -91,6 +99,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const backend: RuleBackend =
     mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel, options.iptables);
   const metrics = createProxyMetrics(mode, node);
+  const meter = fairnessMeter();
   const { externalIPs = false, masqueradeAll = false } = options;
   const fixed = { externalIPs, masqueradeAll, slotSchedulers: slotSchedulers[mode] ?? [] };
   const health = startHealthServers({
@@ -116,7 +125,8 @@ export function startProxy(options: ProxyOptions): Proxy {
     onProgrammed: options.onProgrammed ?? (() => undefined),
     recorder: metrics.recorder,
     planOptions: () => ({ ...fixed, ...nodePortAddressesOf(options), silent: silence.silent() }),
-    after: async (plan, previous) => {
+    after: async (plan, previous, continued) => {
+      meter.follow(plan, continued);
       health.update(plan);
       if (previous === undefined) keepOutOfWindowPackets(netns, log);
       const forgotten = forgetStaleFlows(plan, previous, flowKernel(netns, metrics.forgotFlows));
@@ -129,6 +139,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     ready: applier.ready,
     programmed: (snapshot) => applier.programmed(snapshot),
     rotation: (lists) => applier.rotation(lists),
+    fairness: async () => meter.read((await backend.counts?.()) ?? new Map()),
     async remembered(list, client) {
       if (backend.remembered === undefined) return undefined;
       const endpoint = await backend.remembered(list, client);
@@ -217,9 +228,10 @@ function ruleKernel(netns: NetNs | undefined): RuleKernel {
 
 function flowKernel(netns: NetNs | undefined, onForgotten: (count: number) => void): FlowKernel {
   return {
-    async flowsTo(destination, destinationPort) {
+    async flows(family, to) {
+      const only = to === undefined ? {} : { destination: to.address, destinationPort: to.port };
       try {
-        return await conntrack(netns, { protocol: "udp", destination, destinationPort });
+        return await conntrack(netns, { protocol: "udp", family, ...only });
       } catch (error) {
         if (codeOf(error) === "MissingProgram") return [];
         throw error;
@@ -228,7 +240,8 @@ function flowKernel(netns: NetNs | undefined, onForgotten: (count: number) => vo
     async forget({ original }: ConntrackEntry) {
       const ends = ["--orig-src", original.source, "--orig-dst", original.destination];
       const ports = ["--sport", String(original.sourcePort), "--dport", String(original.destinationPort)];
-      await run(netns, "conntrack", ["-D", "-p", "udp", ...ends, ...ports]);
+      const family = familyOf(original.source) === "IPv4" ? "ipv4" : "ipv6";
+      await run(netns, "conntrack", ["-D", "-f", family, "-p", "udp", ...ends, ...ports]);
       onForgotten(1);
     },
   };

@@ -150,3 +150,12 @@ test("health checks count ready endpoints of this node, and exist for policy Loc
   ]);
   assert.deepEqual(planOf(service).healthChecks, []);
 });
+
+test("headless Services have no rules", () => {
+  const plan = planProxy(
+    testSnapshot({ name: "db", clusterIP: "None", endpoints: [{ address: "10.244.0.2" }] }),
+    "node-a",
+  );
+  assert.equal(plan.addresses.size, 0);
+  assert.equal(plan.lists.size, 0);
+});

@@ -11,7 +11,7 @@ import { nothingOwn, renderChange, renderRemoval } from "./render.ts";
 import type { Own } from "./render.ts";
 import { jumps, rulesFor } from "./rules.ts";
 import type { Chains, Table } from "./rules.ts";
-import { readSaved, rotationIn } from "./saved.ts";
+import { readSaved, rotationIn, turnCounts } from "./saved.ts";
 import type { Saved } from "./saved.ts";
 
 /** Which of the two iptables: rules in nf_tables, or in the kernel's older tables. */
@@ -94,6 +94,17 @@ export function iptablesBackend(kernel: RuleKernel, flavour?: Flavour): RuleBack
         }
       }
       return turns;
+    },
+    async counts() {
+      const counts = new Map<string, readonly number[]>();
+      for (const family of inForce.keys()) {
+        const saved = readSaved({ nat: await save(family, "nat"), filter: "" });
+        for (const list of lists.values()) {
+          const taken = list.family === family ? turnCounts(saved, list) : [];
+          if (taken.length === list.slots.length) counts.set(list.key, taken);
+        }
+      }
+      return counts;
     },
     async rulesOf(list) {
       return (await listing(list, "-S")).split("\n").filter((text) => text.startsWith("-A"));

@@ -51,25 +51,32 @@ function chainsIn(text: string): Lines {
   return { rules, packets };
 }
 
+/** How many connections took each turn of a list. */
+export function turnCounts({ rules, packets }: Saved, { key }: EndpointList): readonly number[] {
+  const texts = rules.nat.chains.get(listChain(key)) ?? [];
+  const counts = packets.get(listChain(key)) ?? [];
+  return counts.filter((_, i) => isTurn(texts[i] ?? ""));
+}
+
+function isTurn(rule: string): boolean {
+  return rule.startsWith("-j INROAD-SEP-") || rule.includes(" -j INROAD-SEP-");
+}
+
 /**
  * The order and the turn of a list as its rules have it, turned already if they will be written anew; undefined if they are
  * not as we write them.
  */
-export function rotationIn({ rules, packets }: Saved, list: EndpointList): Rotation | undefined {
-  const chain = listChain(list.key);
-  const texts = rules.nat.chains.get(chain) ?? [];
+export function rotationIn(saved: Saved, list: EndpointList): Rotation | undefined {
+  const texts = saved.rules.nat.chains.get(listChain(list.key)) ?? [];
   const slots: Backend[] = [];
-  const isTurn = texts.map((rule) => / INROAD-SEP-\S+$/.test(rule) || rule.startsWith("-j INROAD-SEP-"));
-  for (const turn of isTurn) {
-    if (!turn) continue;
-    const rule = rules.nat.chains.get(slotChain(list.key, slots.length))?.at(-1) ?? "";
+  for (let slot = 0; slot < texts.filter(isTurn).length; slot++) {
+    const rule = saved.rules.nat.chains.get(slotChain(list.key, slot))?.at(-1) ?? "";
     const [, address, port] = /--to-destination \[?([\da-f.:]+?)\]?:(\d+)$/.exec(rule) ?? [];
     if (address === undefined) return undefined;
     slots.push({ address, port: Number(port) });
   }
   if (slots.length === 0) return undefined;
-  const taken = (packets.get(chain) ?? []).filter((_, i) => isTurn[i]);
-  const next = taken.reduce((sum, count) => sum + count, 0) % slots.length;
+  const next = turnCounts(saved, list).reduce((sum, count) => sum + count, 0) % slots.length;
   const hadAffinity = texts.includes(`-j ${affinityChain(list.key)}`);
   const stays = hadAffinity === (list.affinitySeconds !== undefined);
   return stays ? { slots, next } : { slots: rotate(slots, next), next: 0 };

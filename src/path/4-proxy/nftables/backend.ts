@@ -10,7 +10,7 @@ import { forgetGone, rememberedFor } from "./affinity.ts";
 import { readContent, sameContent } from "./content.ts";
 import { layOut } from "./layout.ts";
 import { readListing } from "./listing.ts";
-import { chainOf, tableOf } from "./names.ts";
+import { chainOf, endpointMapOf, tableOf } from "./names.ts";
 import { renderAll, renderChange, renderDeletion } from "./render.ts";
 import type { Rendered } from "./render.ts";
 import type { Unit, Units } from "./units.ts";
@@ -135,6 +135,23 @@ export function nftablesBackend(
             : [[key, Number(taken) % list.slots.length] as const];
         }),
       );
+    },
+    async counts() {
+      const counts = new Map<string, readonly number[]>();
+      for (const [family, { lists, layout }] of tables) {
+        const taking = [...lists.values()].filter(({ scheduler }) => scheduler !== "sh");
+        const maps = new Set(taking.map(({ protocol }) => endpointMapOf(protocol)));
+        const listings = [...maps].map((map) =>
+          kernel.nft(`list map ${tableOf(family)} ${map}\n`, { large: true }),
+        );
+        const read = readListing((await Promise.all(listings)).join("")).counts;
+        for (const { key, protocol, slots } of taking) {
+          const offset = layout.blocks.get(key)?.offset ?? 0;
+          const found = slots.map((_, slot) => read.get(endpointMapOf(protocol))?.get(String(offset + slot)));
+          if (found.every((count) => count !== undefined)) counts.set(key, found);
+        }
+      }
+      return counts;
     },
     async rulesOf(key) {
       const list = listOf(key);
