@@ -5,11 +5,12 @@ import { startNftThread } from "#kernel";
 import { InroadError, messageOf } from "#lib/errors";
 import { canonicalCidr } from "#lib/ip";
 import { startComponent } from "./component.ts";
+import { requireMode } from "./doctor.ts";
 import { kubeconfigOptions, type KubeconfigOptions } from "./options.ts";
 
 interface ProxyCommandOptions extends KubeconfigOptions {
   readonly node: string;
-  readonly proxyMode: "nftables" | "iptables";
+  readonly proxyMode: "nftables" | "iptables" | "ipvs";
   readonly cleanup: boolean;
   readonly iptables?: "nft" | "legacy";
   readonly externalIps: boolean;
@@ -23,7 +24,7 @@ export function proxyCommand(): Command {
     .option("--node <name>", "name of this node's Node object", hostname().toLowerCase())
     .addOption(
       new Option("--proxy-mode <mode>", "kind of rules")
-        .choices(["nftables", "iptables"])
+        .choices(["nftables", "iptables", "ipvs"])
         .default("nftables"),
     )
     .addOption(
@@ -76,6 +77,7 @@ async function runProxy(command: ProxyCommandOptions): Promise<void> {
       mend: "name a kubeconfig file: --kubeconfig FILE, or the environment's KUBECONFIG",
     });
   }
+  requireMode(proxyMode);
   const kinds = ["services", "endpointslices", "nodes"];
   const options = { kubeconfig, domain, kinds, ...(context === undefined ? {} : { context }) };
   const { source, log, stopped, close } = await startComponent("proxy", options);

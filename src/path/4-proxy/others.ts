@@ -1,13 +1,15 @@
 /** What becomes of packets that no Service port is meant by, and what all explanations of this hop share: pure. */
 import { familyOf, isInside } from "#lib/ip";
 import type { Explanation, Flow, Outcome, Place, Snapshot, Step } from "#model";
+import type { ProxyMode } from "./backend.ts";
+import { refusedByIpvs } from "./ipvs/elements.ts";
 import type { KnownOrder } from "./order.ts";
 import { addressKey } from "./plan.ts";
 import type { PlanOptions, ProxyPlan } from "./plan.ts";
 
 export interface ExplainOptions extends PlanOptions, KnownOrder {
   /** Which rules the node has; `nftables` if not said. */
-  readonly mode?: "nftables" | "iptables";
+  readonly mode?: ProxyMode;
 }
 
 export type ProxyPlace = Extract<Place, { at: "proxy" }>;
@@ -26,7 +28,7 @@ export function explainOther(context: Context): Explanation {
   const { snapshot, place, flow, options, plan, address } = context;
   const here = [...plan.addresses.values()].filter((at) => at.address === address);
   const isClusterIP = here.some((at) => at.kind === "ClusterIP");
-  const refused = options.mode === "iptables" ? undefined : refusedBy(plan, address, isClusterIP);
+  const refused = refusedBy(options.mode ?? "nftables", plan, address, isClusterIP);
   const reason = isClusterIP
     ? `no Service port ${flow.destination.port}/${flow.protocol} at ${address}`
     : refused === undefined
@@ -57,12 +59,15 @@ export function explainOther(context: Context): Explanation {
   return { steps: [step], outcome, assumptions: [] };
 }
 
-/** nftables mode answers for the Services' own networks. */
+/** nftables and IPVS mode answer for the Services' own networks. */
 function refusedBy(
+  mode: ProxyMode,
   plan: ProxyPlan,
   address: string,
   isClusterIP: boolean,
 ): { readonly action: "reject" | "drop"; readonly rule: string } | undefined {
+  if (mode === "iptables") return undefined;
+  if (mode === "ipvs") return refusedByIpvs(plan, address);
   const ip = familyOf(address) === "IPv4" ? "ip" : "ip6";
   if (isClusterIP) return { action: "reject", rule: `unserved: ${ip} daddr @cluster-ips goto reject-it` };
   return plan.serviceNetworks.some((network) => isInside(address, network))
