@@ -5,26 +5,33 @@
  *   node test/run.ts unit net   the named parts
  *
  * Parts: unit (sources, house rules, fuzzers: needs nothing), net (kernel paths with packets; each run lives in
- * namespaces of its own), e2e (the whole product by its command line).
+ * namespaces of its own), e2e (the whole product by its command line), vm (kernel paths that need another kernel than this
+ * machine's, in a virtual machine).
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { pipeline } from "node:stream";
 
-const parts: Record<
-  string,
-  { files: readonly string[]; sandbox: boolean; concurrency: number; timeout: number }
-> = {
+interface Part {
+  readonly files: readonly string[];
+  /** Where the files run: in this process's namespaces, in namespaces of their own, or in a virtual machine. */
+  readonly place: "here" | "sandbox" | "machine";
+  readonly concurrency: number;
+  readonly timeout: number;
+}
+
+const parts: Readonly<Record<string, Part>> = {
   unit: {
     files: ["src/**/*.test.ts", "test/house/*.test.ts", "test/features/*.test.ts", "fuzz/*.test.ts"],
-    sandbox: false,
+    place: "here",
     concurrency: 2,
     timeout: 240_000,
   },
-  net: { files: ["test/net/*.test.ts"], sandbox: true, concurrency: 1, timeout: 300_000 },
-  e2e: { files: ["test/e2e/*.test.ts"], sandbox: false, concurrency: 1, timeout: 600_000 },
+  net: { files: ["test/net/*.test.ts"], place: "sandbox", concurrency: 1, timeout: 300_000 },
+  e2e: { files: ["test/e2e/*.test.ts"], place: "here", concurrency: 1, timeout: 600_000 },
+  vm: { files: ["test/net/proxy-contract.test.ts"], place: "machine", concurrency: 1, timeout: 600_000 },
 };
 
 /** Arguments of unshare(1) that give namespaces of our own with root rights inside them. */
@@ -50,6 +57,8 @@ async function runHere(name: string): Promise<Totals> {
     files,
     concurrency: part.concurrency,
     timeout: part.timeout,
+    // An emulated machine takes seconds to start one more Node.
+    ...(part.place === "machine" ? { isolation: "none" as const } : {}),
     execArgv: ["--disable-warning=ExperimentalWarning"],
   });
   events.on("test:summary", (summary) => {
@@ -72,22 +81,54 @@ async function runHere(name: string): Promise<Totals> {
   return totals;
 }
 
-function runInSandbox(name: string): Totals {
-  const child = spawnSync(
-    "unshare",
-    [...sandboxArguments(), process.execPath, ...process.execArgv, import.meta.filename, "--inside", name],
-    { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8", maxBuffer: 1 << 28 },
-  );
-  const output = child.stdout ?? "";
-  const end = /(\d+) passed, (\d+) failed, (\d+) skipped\n$/.exec(output);
-  process.stdout.write(end === null ? output : output.slice(0, end.index));
+/** Runs `test/run.ts --inside NAME` elsewhere, shows what it prints, and reads its last line. */
+async function runElsewhere(
+  where: string,
+  start: (print: (text: string) => void) => Promise<string | undefined>,
+): Promise<Totals> {
+  let lastLine = "";
+  const problem = await start((text) => {
+    const all = lastLine + text;
+    const at = all.lastIndexOf("\n", all.length - 2) + 1;
+    process.stdout.write(all.slice(0, at));
+    lastLine = all.slice(at);
+  });
+  const end = /^(\d+) passed, (\d+) failed, (\d+) skipped\n$/.exec(lastLine);
   if (end === null) {
-    console.error(
-      `the sandbox for ${name} could not be made or died (unshare: ${child.error?.message ?? `exit ${child.status}`})`,
-    );
+    console.error(`${lastLine}${where} could not be made or died: ${problem}`);
     return { passed: 0, failed: 1, skipped: 0 };
   }
   return { passed: Number(end[1]), failed: Number(end[2]), skipped: Number(end[3]) };
+}
+
+function runInSandbox(name: string): Promise<Totals> {
+  const command = [process.execPath, ...process.execArgv, import.meta.filename, "--inside", name];
+  return runElsewhere(`the sandbox for ${name}`, (print) => {
+    const child = spawn("unshare", [...sandboxArguments(), ...command], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    child.stdout.setEncoding("utf8").on("data", print);
+    return new Promise((resolve) => {
+      child.once("error", (error) => resolve(error.message));
+      child.once("close", (code) => resolve(`unshare: exit ${code}`));
+    });
+  });
+}
+
+async function runInVirtualMachine(): Promise<Totals> {
+  const { lackOfMachine, runInMachine } = await import("./vm/boot.ts");
+  const lack = lackOfMachine();
+  if (lack === undefined) return runElsewhere("the virtual machine", runInMachine);
+  console.log(`skipped: ${lack}`);
+  return process.env["CI"] === "true"
+    ? { passed: 0, failed: 1, skipped: 0 }
+    : { passed: 0, failed: 0, skipped: 1 };
+}
+
+function runPart(name: string): Promise<Totals> {
+  const place = inside ? "here" : parts[name]?.place;
+  if (place === "machine") return runInVirtualMachine();
+  return place === "sandbox" ? runInSandbox(name) : runHere(name);
 }
 
 const inside = process.argv[2] === "--inside";
@@ -95,7 +136,7 @@ const names = process.argv.slice(inside ? 3 : 2);
 const total: Totals = { passed: 0, failed: 0, skipped: 0 };
 for (const name of names.length > 0 ? names : Object.keys(parts)) {
   if (!inside) console.log(`\n== ${name}`);
-  const totals = parts[name]?.sandbox === true && !inside ? runInSandbox(name) : await runHere(name);
+  const totals = await runPart(name);
   total.passed += totals.passed;
   total.failed += totals.failed;
   total.skipped += totals.skipped;
