@@ -22,6 +22,7 @@ import {
   iptablesRestore,
   nft,
   run,
+  setSysctls,
   startNftThread,
   tcpConnect,
   tcpListener,
@@ -168,6 +169,7 @@ async function measureProxy(mode: ProxyMode, count: number): Promise<Row> {
       nft: (script, options) => timed(nft(ns, script, options)),
       iptablesRestore: (text) => timed(iptablesRestore(ns, text)),
       run: (command, args, input) => timed(run(ns, command, args, input)),
+      setSysctls: (values) => setSysctls(ns, values),
     },
   });
   await proxy.ready;

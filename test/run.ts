@@ -31,7 +31,12 @@ const parts: Readonly<Record<string, Part>> = {
   },
   net: { files: ["test/net/*.test.ts"], place: "sandbox", concurrency: 1, timeout: 300_000 },
   e2e: { files: ["test/e2e/*.test.ts"], place: "here", concurrency: 1, timeout: 600_000 },
-  vm: { files: ["test/net/proxy-contract.test.ts"], place: "machine", concurrency: 1, timeout: 600_000 },
+  vm: {
+    files: ["test/net/proxy-{contract,evidence,ipvs,repair,round-robin,udp}.test.ts", "test/vm/*.test.ts"],
+    place: "machine",
+    concurrency: 1,
+    timeout: 120_000,
+  },
 };
 
 /** Arguments of unshare(1) that give namespaces of our own with root rights inside them. */

@@ -30,12 +30,21 @@ const programs: readonly Program[] = [
   { name: "nft", package: "nftables" },
   { name: "conntrack", package: "conntrack" },
   { name: "iptables-restore", package: "iptables", without: "--proxy-mode iptables" },
+  { name: "ipvsadm", package: "ipvsadm", without: "--proxy-mode ipvs" },
   { name: "pasta", package: "passt", without: "pods reaching the internet when not root" },
   { name: "curl", package: "curl", without: "inroad curl" },
 ];
 
+interface KernelProbe {
+  readonly name: string;
+  readonly script: string;
+  readonly mend: string;
+  /** What is lost without it; undefined when nothing works without it. */
+  readonly without?: string;
+}
+
 /** Kernel parts, each shown by a command that needs it, run in namespaces of its own. */
-const kernelProbes: readonly { name: string; script: string; mend: string }[] = [
+const kernelProbes: readonly KernelProbe[] = [
   {
     name: "virtual links and VXLAN",
     script:
@@ -54,6 +63,17 @@ const kernelProbes: readonly { name: string; script: string; mend: string }[] = 
     mend: "the kernel lacks nf_conntrack_netlink: load it as root (modprobe nf_conntrack_netlink)",
   },
 ];
+
+/** Asked only where ipvsadm is installed. The kernel lets nobody but the machine's root have virtual servers. */
+const ipvsProbe: KernelProbe = {
+  name: "IPVS",
+  script:
+    'said=$(ipvsadm --save 2>&1) || { echo "$said" | grep initialize >&2; exit 1; }; ip link add name d type dummy',
+  mend:
+    "IPVS mode needs real root, and a kernel with IPVS and dummy devices: load them (modprobe ip_vs ip_vs_rr dummy);" +
+    " where the kernel was built without CONFIG_IP_VS, take --proxy-mode nftables",
+  without: "--proxy-mode ipvs",
+};
 
 export function doctorCommand(): Command {
   return new Command("doctor")
@@ -83,7 +103,9 @@ function diagnose(): Check[] {
   const checks = [nodeCheck(), ...programs.map(programCheck)];
   const space = namespaceCheck();
   checks.push(space);
-  if (space.ok) checks.push(...kernelProbes.map(kernelCheck));
+  if (!space.ok) return checks;
+  checks.push(...kernelProbes.map(kernelCheck));
+  if (findProgram("ipvsadm") !== undefined) checks.push(kernelCheck(ipvsProbe));
   return checks;
 }
 
@@ -117,10 +139,12 @@ function namespaceCheck(): Check {
   };
 }
 
-function kernelCheck({ name, script, mend }: (typeof kernelProbes)[number]): Check {
+function kernelCheck({ name, script, mend, without }: KernelProbe): Check {
   const problem = probeKernel(script);
-  if (problem === undefined) return { name, ok: true, required: true, detail: "works" };
-  return { name, ok: false, required: true, detail: problem, mend };
+  const required = without === undefined;
+  if (problem === undefined) return { name, ok: true, required, detail: "works" };
+  const detail = required ? problem : `${problem}; without it: no ${without}`;
+  return { name, ok: false, required, detail, mend };
 }
 
 /** Runs a fixed script in fresh namespaces. Returns the last line of its complaint, or undefined when it worked. */
@@ -160,9 +184,23 @@ function installLine(packages: readonly string[]): string {
 
 /** The quick part before a cluster starts: fails with exit status 2 and the command that installs what is missing. */
 export function preflight(proxyMode: string): void {
-  const needed = programs.filter(
-    ({ name, without }) => without === undefined || (name === "iptables-restore" && proxyMode === "iptables"),
-  );
+  requirePrograms(programs.filter(({ without }) => without === undefined));
+  requireMode(proxyMode);
+}
+
+/** Programs that only one kind of rules needs. */
+const modePrograms: Readonly<Record<string, string>> = { iptables: "iptables-restore", ipvs: "ipvsadm" };
+
+/** As `preflight`, for what rules of this kind need; says why this kernel cannot have them. */
+export function requireMode(proxyMode: string): void {
+  requirePrograms(programs.filter(({ name }) => name === modePrograms[proxyMode]));
+  const lack = proxyMode === "ipvs" ? probeKernel(ipvsProbe.script) : undefined;
+  if (lack !== undefined) {
+    throw new InroadError("NoIpvs", `no IPVS here: ${lack}`, { mend: ipvsProbe.mend });
+  }
+}
+
+function requirePrograms(needed: readonly Program[]): void {
   const missing = needed.filter(({ name }) => findProgram(name) === undefined);
   if (missing.length === 0) return;
   throw new InroadError("MissingProgram", `not found: ${missing.map(({ name }) => name).join(", ")}`, {

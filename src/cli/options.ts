@@ -33,7 +33,7 @@ export interface UpOptions {
   readonly kustomize?: string;
   readonly nodes: number;
   readonly zones: readonly string[];
-  readonly proxyMode: "nftables" | "iptables";
+  readonly proxyMode: "nftables" | "iptables" | "ipvs";
   readonly overlay: "vxlan" | "host-gw";
   readonly ipFamilies: "ipv4" | "dual";
   readonly publish: readonly string[];

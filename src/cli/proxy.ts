@@ -4,11 +4,12 @@ import { Command, Option } from "commander";
 import { startNftThread } from "#kernel";
 import { InroadError, messageOf } from "#lib/errors";
 import { startComponent } from "./component.ts";
+import { requireMode } from "./doctor.ts";
 import { kubeconfigOptions, type KubeconfigOptions } from "./options.ts";
 
 interface ProxyCommandOptions extends KubeconfigOptions {
   readonly node: string;
-  readonly proxyMode: "nftables" | "iptables";
+  readonly proxyMode: "nftables" | "iptables" | "ipvs";
   readonly cleanup: boolean;
 }
 
@@ -18,7 +19,7 @@ export function proxyCommand(): Command {
     .option("--node <name>", "name of this node's Node object", hostname().toLowerCase())
     .addOption(
       new Option("--proxy-mode <mode>", "kind of rules")
-        .choices(["nftables", "iptables"])
+        .choices(["nftables", "iptables", "ipvs"])
         .default("nftables"),
     )
     .option("--cleanup", "remove all rules that inroad proxy made on this machine, and end", false)
@@ -55,6 +56,7 @@ async function runProxy({
       mend: "name a kubeconfig file: --kubeconfig FILE, or the environment's KUBECONFIG",
     });
   }
+  requireMode(proxyMode);
   const kinds = ["services", "endpointslices", "nodes"];
   const options = { kubeconfig, domain, kinds, ...(context === undefined ? {} : { context }) };
   const { source, log, stopped, close } = await startComponent("proxy", options);

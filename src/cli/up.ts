@@ -61,7 +61,7 @@ function refuseUnbuilt(options: UpOptions): void {
   if (options.kustomize !== undefined) throw notBuilt("--kustomize");
   if (options.dataDir !== undefined) throw notBuilt("--data-dir");
   const mode: string = options.proxyMode;
-  if (mode !== "nftables" && mode !== "iptables") throw notBuilt(`--proxy-mode ${mode}`);
+  if (mode === "userspace") throw notBuilt(`--proxy-mode ${mode}`);
   if (options.detach && (options.once || options.show !== undefined)) {
     throw new InroadError("ConflictingOptions", "--detach goes with neither --once nor --show");
   }

@@ -26,7 +26,7 @@ export interface ClusterConfig {
   readonly commands: readonly CommandMapping[];
 }
 
-export type ProxyMode = "nftables" | "iptables";
+export type ProxyMode = "nftables" | "iptables" | "ipvs";
 
 export interface NodeConfig extends NodeIdentity {
   /** Label `topology.kubernetes.io/zone`. */

@@ -1,11 +1,12 @@
 /** What others do to the rules, and what becomes of connections meanwhile, in every mode. */
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { closeNetNs, createNetNs, iptablesRestore, nft, run } from "#kernel";
+import { closeNetNs, createNetNs, ipBatch, iptablesRestore, nft, run, setSysctls } from "#kernel";
 import type { NetNs } from "#kernel";
 import type { RuleKernel } from "../../src/path/4-proxy/backend.ts";
 import { CLUSTER_IP, api, contract, pod } from "../../src/path/4-proxy/contract.ts";
 import { iptablesBackend } from "../../src/path/4-proxy/iptables/backend.ts";
+import { ipvsBackend } from "../../src/path/4-proxy/ipvs/backend.ts";
 import { nftablesBackend } from "../../src/path/4-proxy/nftables/backend.ts";
 import { planProxy } from "../../src/path/4-proxy/plan.ts";
 import { testSnapshot } from "../../src/path/4-proxy/testing.ts";
@@ -45,6 +46,11 @@ const sabotage: Readonly<Record<LabMode, Readonly<Record<string, (node: NetNs) =
   },
   "iptables-nft": iptablesSabotage("nft"),
   "iptables-legacy": iptablesSabotage("legacy"),
+  ipvs: {
+    "the virtual servers": (node) => run(node, "ipvsadm", ["--clear"]),
+    "the dummy device": (node) => ipBatch(node, ["link delete inroad-ipvs"]),
+    "the table": (node) => nft(node, "delete table ip inroad-proxy\n"),
+  },
 };
 
 const foreignRules = `
@@ -86,13 +92,19 @@ for (const mode of everyMode) {
 
     test("what the kernel tells of the rules is what was written, in every case of the contract", async () => {
       const node = createNetNs("node");
+      await ipBatch(node, ["link set lo up"]);
       const { iptables, ...rest } = { iptables: undefined, ...labModes[mode] };
       const kernel: RuleKernel = {
         nft: (script, options) => nft(node, script, options),
         iptablesRestore: (text, program) => iptablesRestore(node, text, program),
         run: (command, args, input) => run(node, command, args, input),
+        setSysctls: (values) => setSysctls(node, values),
       };
-      const backend = rest.mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel, iptables);
+      const backend = {
+        nftables: () => nftablesBackend(kernel),
+        iptables: () => iptablesBackend(kernel, iptables),
+        ipvs: () => ipvsBackend(kernel),
+      }[rest.mode]();
       for (const { name, services, options } of contract) {
         await backend.sync(planProxy(testSnapshot(...services), "node-a", new Map(), options));
         assert.ok(await backend.intact(), name);
@@ -162,7 +174,11 @@ for (const mode of everyMode) {
             if (inside !== undefined) await killed(inside);
             await iptablesRestore(inside, text, program);
           },
-          run: (command, args, input) => run(inside, command, args, input),
+          run: async (command, args, input) => {
+            if (command === "ipvsadm" && inside !== undefined) await killed(inside);
+            return run(inside, command, args, input);
+          },
+          setSysctls: (values) => setSysctls(inside, values),
         },
       });
       assertEveryWindow(await askMany(at.client, 6), 3);
@@ -173,6 +189,7 @@ for (const mode of everyMode) {
 
     test("a proxy that starts where another one left its rules takes them over", async (t) => {
       const at = await lab(t, mode, [api(three), { name: "gone", clusterIP: "10.96.0.9", endpoints: three }]);
+      await at.proxy.close({ keepRules: true });
       const second = at.startProxy(api([pod("pod-1"), pod("pod-2")]));
       await second.ready;
       assert.deepEqual(counts(await askMany(at.client, 6)), { "pod-1": 3, "pod-2": 3 });

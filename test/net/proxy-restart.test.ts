@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { iptablesRestore, nft, run, spawnIn, tcpListener } from "#kernel";
+import { iptablesRestore, nft, run, spawnIn, tcpListener, setSysctls } from "#kernel";
 import type { NetNs } from "#kernel";
 import { CLUSTER_IP, CLUSTER_IP6, api, pod, pod6 } from "../../src/path/4-proxy/contract.ts";
 import type { PodName } from "../../src/path/4-proxy/contract.ts";
@@ -156,6 +156,7 @@ for (const mode of everyMode) {
           nft: (script, options) => spoiled(() => nft(node, script, options)),
           iptablesRestore: (text, program) => spoiled(() => iptablesRestore(node, text, program)),
           run: (command, args, input) => run(node, command, args, input),
+          setSysctls: (values) => setSysctls(node, values),
         },
       });
       const names: string[] = [];

@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { findProgram } from "../../src/kernel/programs.ts";
 
 const programs = [
-  ..."sh stty mount modprobe".split(" "),
+  ..."sh stty mount modprobe grep head unshare nsenter setpriv".split(" "),
   ..."ip nft iptables iptables-save iptables-restore conntrack ipvsadm".split(" "),
 ];
 
@@ -40,10 +40,13 @@ function projectFiles(): readonly (readonly [string, string])[] {
   const libraries = Object.keys(manifest.dependencies).map(
     (name) => `node_modules/${name}/**/*.{js,json,mjs,cjs}`,
   );
-  return globSync(["package.json", "{src,test}/**/*.{ts,json}", ...libraries]).map((file) => [
-    join("inroad", file),
-    file,
-  ]);
+  return globSync([
+    "package.json",
+    "bin/*.js",
+    "{src,test}/**/*.{ts,json}",
+    "examples/**/*.yaml",
+    ...libraries,
+  ]).map((file) => [join("inroad", file), file]);
 }
 
 /** Programs lie in /bin, libraries where the dynamic linker looks for them. */

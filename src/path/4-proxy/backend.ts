@@ -3,6 +3,9 @@ import type { CommandResult, NftOptions } from "#kernel";
 import type { ProxyPlan } from "./plan.ts";
 import type { Backend, Rotation } from "./rotation.ts";
 
+/** The kinds of rules. */
+export type ProxyMode = "nftables" | "iptables" | "ipvs";
+
 export interface RuleBackend {
   /** Puts the whole plan in force, whatever own rules are there; nobody else's rules are touched. */
   sync(plan: ProxyPlan): Promise<void>;
@@ -36,6 +39,8 @@ export interface RuleKernel {
   /** @param program `iptables-restore`, `ip6tables-legacy-restore` ... */
   iptablesRestore(text: string, program: string): Promise<void>;
   run(command: string, args: readonly string[], input?: string): Promise<CommandResult>;
+  /** By path below /proc/sys. */
+  setSysctls(values: Readonly<Record<string, string>>): void;
 }
 
 /**

@@ -139,6 +139,14 @@ test("another port of a ClusterIP is rejected by nftables rules, and passes ipta
   assert.equal(explained({}, { port: 81 }, { mode: "iptables" }).outcome.kind, "next");
 });
 
+test("in IPVS mode the other ports of every Service address are rejected, and those of the node pass", () => {
+  const told = (to: string) => explained({}, { to, port: 81 }, { mode: "ipvs" }).steps[0];
+  assert.equal(told("10.96.0.7")?.action, "reject");
+  assert.equal(told(VIP)?.action, "reject");
+  assert.deepEqual(told(VIP)?.predicted, ["outside: ip daddr @service-ips goto reject-it"]);
+  assert.equal(told("172.30.0.11")?.action, "pass");
+});
+
 test("the predicted rules are those of the mode", () => {
   const nft = explained({ endpoints: [b1] }).steps[0]?.predicted ?? [];
   assert.equal(nft[0], "services: 10.96.0.7 . tcp . 80 : goto svc/default/api/tcp/http");
@@ -146,4 +154,7 @@ test("the predicted rules are those of the mode", () => {
   const iptables = explained({ endpoints: [b1] }, {}, { mode: "iptables" }).steps[0]?.predicted ?? [];
   assert.match(iptables[0] ?? "", /^-A INROAD-SERVICES -d 10\.96\.0\.7\/32 -p tcp -m tcp --dport 80 /);
   assert.match(iptables.at(-1) ?? "", /-j DNAT --to-destination 10\.244\.1\.2:8080$/);
+  const ipvs = explained({ endpoints: [b1] }, {}, { mode: "ipvs" }).steps[0]?.predicted ?? [];
+  assert.ok(ipvs.includes("marks: 10.96.0.7 . tcp . 80 : MARK"));
+  assert.deepEqual(ipvs.slice(-2), ["-A -f MARK -s rr", "-a -f MARK -r 10.244.1.2:8080 -m -w 1"]);
 });

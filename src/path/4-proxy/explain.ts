@@ -16,6 +16,8 @@ import type {
   Snapshot,
   Step,
 } from "#model";
+import type { ProxyMode } from "./backend.ts";
+import { refusedByIpvs } from "./ipvs/elements.ts";
 import { orderOf } from "./order.ts";
 import type { KnownOrder } from "./order.ts";
 import { addressKey, planProxy, servicePortKey } from "./plan.ts";
@@ -29,7 +31,7 @@ type ProxyPlace = Extract<Place, { at: "proxy" }>;
 
 export interface ExplainOptions extends PlanOptions, KnownOrder {
   /** Which rules the node has; `nftables` if not said. */
-  readonly mode?: "nftables" | "iptables";
+  readonly mode?: ProxyMode;
 }
 
 /**
@@ -105,7 +107,7 @@ function explainOther(context: Context): Explanation {
   const { snapshot, place, flow, options, plan, address } = context;
   const here = [...plan.addresses.values()].filter((at) => at.address === address);
   const isClusterIP = here.some((at) => at.kind === "ClusterIP");
-  const refused = options.mode === "iptables" ? undefined : refusedBy(plan, address, isClusterIP);
+  const refused = refusedBy(options.mode ?? "nftables", plan, address, isClusterIP);
   const reason = isClusterIP
     ? `no Service port ${flow.destination.port}/${flow.protocol} at ${address}`
     : refused === undefined
@@ -136,12 +138,15 @@ function explainOther(context: Context): Explanation {
   return { steps: [step], outcome, assumptions: [] };
 }
 
-/** nftables mode answers for the Services' own networks. */
+/** nftables and IPVS mode answer for the Services' own networks. */
 function refusedBy(
+  mode: ProxyMode,
   plan: ProxyPlan,
   address: string,
   isClusterIP: boolean,
 ): { readonly action: "reject" | "drop"; readonly rule: string } | undefined {
+  if (mode === "iptables") return undefined;
+  if (mode === "ipvs") return refusedByIpvs(plan, address);
   const ip = familyOf(address) === "IPv4" ? "ip" : "ip6";
   if (isClusterIP) return { action: "reject", rule: `unserved: ${ip} daddr @cluster-ips goto reject-it` };
   return plan.serviceNetworks.some((network) => isInside(address, network))

@@ -19,11 +19,12 @@ import { isolating } from "#model";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
 import type { Applier } from "./apply.ts";
-import type { RuleBackend, RuleKernel } from "./backend.ts";
+import type { ProxyMode, RuleBackend, RuleKernel } from "./backend.ts";
 import { forgetStaleFlows } from "./flows.ts";
 import type { FlowKernel } from "./flows.ts";
 import { startHealthServers } from "./healthcheck.ts";
 import { iptablesBackend } from "./iptables/backend.ts";
+import { ipvsBackend } from "./ipvs/backend.ts";
 import { createProxyMetrics } from "./metrics.ts";
 import { nftablesBackend } from "./nftables/backend.ts";
 import type { PlanOptions } from "./plan.ts";
@@ -35,9 +36,17 @@ import type { End } from "./silent.ts";
 export { explain, listFor } from "./explain.ts";
 export { rememberedKey } from "./order.ts";
 export { chosenEndpoint } from "./observe.ts";
+export type { ProxyMode } from "./backend.ts";
 export type { Backend, Rotation } from "./rotation.ts";
 
-export type ProxyMode = "nftables" | "iptables";
+type IptablesFlavour = "nft" | "legacy";
+
+const backends: Readonly<Record<ProxyMode, (kernel: RuleKernel, flavour?: IptablesFlavour) => RuleBackend>> =
+  {
+    nftables: (kernel) => nftablesBackend(kernel),
+    iptables: iptablesBackend,
+    ipvs: (kernel) => ipvsBackend(kernel),
+  };
 
 export interface ProxyOptions {
   readonly source: SnapshotSource;
@@ -48,7 +57,7 @@ export interface ProxyOptions {
   readonly mode: ProxyMode;
   readonly log: Log;
   /** Which iptables program is used in that mode; the system's default if not said. */
-  readonly iptables?: "nft" | "legacy";
+  readonly iptables?: IptablesFlavour;
   /** Serve spec.externalIPs. */
   readonly externalIPs?: boolean;
   /** Rewrite the source of every connection to a ClusterIP, also of pods. */
@@ -88,8 +97,7 @@ const STALE_MS = 10_000;
 export function startProxy(options: ProxyOptions): Proxy {
   const { source, node, netns, mode, log } = options;
   const kernel = options.kernel ?? ruleKernel(netns);
-  const backend: RuleBackend =
-    mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel, options.iptables);
+  const backend = backends[mode](kernel, options.iptables);
   const metrics = createProxyMetrics(mode, node);
   const { externalIPs = false, masqueradeAll = false } = options;
   const fixed = { externalIPs, masqueradeAll, slotSchedulers: slotSchedulers[mode] ?? [] };
@@ -158,9 +166,9 @@ function nodePortAddressesOf({ netns, nodePortNetworks }: ProxyOptions): PlanOpt
 /** Removes whatever rules a proxy of any mode left on this node; nobody else's. */
 export async function cleanUp(netns: NetNs | undefined): Promise<void> {
   const kernel = ruleKernel(netns);
-  for (const backend of [nftablesBackend(kernel), iptablesBackend(kernel)]) {
+  for (const backendOn of Object.values(backends)) {
     try {
-      await backend.remove();
+      await backendOn(kernel).remove();
     } catch (error) {
       // Rules that need a program can only have been made with it.
       if (codeOf(error) !== "MissingProgram") throw error;
@@ -212,6 +220,7 @@ function ruleKernel(netns: NetNs | undefined): RuleKernel {
     nft: (script, options) => nft(netns, script, options),
     iptablesRestore: (text, program) => iptablesRestore(netns, text, program),
     run: (command, args, input) => run(netns, command, args, input),
+    setSysctls: (values) => setSysctls(netns, values),
   };
 }
 

@@ -40,7 +40,9 @@ const names: Readonly<Record<Scheduler, string>> = {
 /** @param source the client's address, as the rules see it. */
 export function orderOf(list: EndpointList, mode: string, source: string, known: KnownOrder): Order {
   const { scheduler, affinitySeconds } = list;
-  const kept = scheduler === "rr" || (slotSchedulers[mode]?.includes(scheduler) ?? false);
+  const bySlots = slotSchedulers[mode]?.includes(scheduler) ?? false;
+  // IPVS itself has all of them.
+  const kept = scheduler === "rr" || bySlots || mode === "ipvs";
   const turns = kept ? names[scheduler] : `${names.rr} (${mode} cannot do ${names[scheduler]})`;
   if (affinitySeconds !== undefined) {
     const met = known.remembered?.get(rememberedKey(list.key, source));
@@ -51,7 +53,8 @@ export function orderOf(list: EndpointList, mode: string, source: string, known:
   const unsure =
     affinitySeconds !== undefined && known.remembered?.has(rememberedKey(list.key, source)) !== true;
   const algorithm = affinitySeconds === undefined ? turns : `session affinity ClientIP, then ${turns}`;
-  const hashed = kept && scheduler === "sh" ? list.slots[sourceHash(source, list.slots.length)] : undefined;
+  const hashed =
+    bySlots && scheduler === "sh" ? list.slots[sourceHash(source, list.slots.length)] : undefined;
   if (hashed !== undefined && !unsure) return { algorithm, backends: [hashed], knowsNext: true };
   const backends = distinct(inTurn(list, known));
   const hasTurns = !(kept && scheduler === "sh");

@@ -64,6 +64,8 @@ export interface HealthCheck {
 
 export interface ProxyPlan {
   readonly node: string;
+  /** InternalIPs of all nodes. */
+  readonly nodeAddresses: readonly string[];
   /** The families that Services have addresses or networks of; the other one needs no rules. */
   readonly families: readonly IpFamily[];
   /** Pod CIDRs of all nodes: a source in them is a pod. */
@@ -153,6 +155,7 @@ export function planProxy(
   const serviceNetworks = withoutContained(snapshot.serviceCIDRs ?? []);
   return {
     node,
+    nodeAddresses: [...snapshot.nodes.values()].flatMap((n) => n.addresses),
     families: familiesOf(addresses.values(), serviceNetworks),
     podNetworks: [...snapshot.nodes.values()].flatMap((n) => n.podCIDRs),
     serviceNetworks,

@@ -32,6 +32,7 @@ export interface FakeKernel extends RuleKernel {
 export function fakeKernel(): FakeKernel {
   const tables = { ip: fakeTable(), ip6: fakeTable() };
   return {
+    setSysctls: () => undefined,
     nft: (script, { json = false } = {}) =>
       Promise.resolve(
         script
