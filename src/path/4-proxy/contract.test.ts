@@ -19,7 +19,7 @@ function endpointsOf(expected: Expected, to: string): readonly string[] {
   return expected.map((name) => `${ADDRESSES[name][familyOf(to)]}:8080`).sort();
 }
 
-function checkExplanation(one: ContractCase, probe: Probe, mode: "nftables" | "iptables"): void {
+function checkExplanation(one: ContractCase, probe: Probe, mode: "nftables" | "iptables" | "ipvs"): void {
   const { from, to, protocol = "TCP" } = probe;
   const expected = (mode === "iptables" ? probe.unless?.iptables : undefined) ?? probe.expect;
   const flow = {
@@ -79,6 +79,7 @@ for (const one of contract) {
       test(`${titleOf(probe)}: explained`, () => {
         checkExplanation(one, probe, "nftables");
         checkExplanation(one, probe, "iptables");
+        checkExplanation(one, probe, "ipvs");
       });
       test(`${titleOf(probe)}: nftables rules in memory`, () => checkRules(one, probe));
     }
