@@ -9,7 +9,7 @@ import { writeArchive } from "./cpio.ts";
 import { emptyFolders, guestFiles } from "./image.ts";
 
 /** The longest life of a virtual machine. */
-const TIMEOUT_MS = 600_000;
+const TIMEOUT_MS = 900_000;
 
 const kernel =
   process.env["INROAD_VM_KERNEL"] ??
