@@ -1,4 +1,5 @@
 import { Option } from "commander";
+import type { ProxyMode } from "#path/proxy";
 
 /** `--name`, the same for every verb. */
 export function nameOption(): Option {
@@ -32,7 +33,7 @@ export interface UpOptions {
   readonly filename: readonly string[];
   readonly kustomize?: string;
   readonly nodes: number;
-  readonly proxyMode: "nftables" | "iptables";
+  readonly proxyMode: ProxyMode;
   readonly overlay: "vxlan";
   readonly publish: readonly string[];
   readonly config?: string;

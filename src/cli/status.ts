@@ -25,6 +25,7 @@ function describeStatus(status: ClusterStatus, pid: number | undefined): string 
   const state = status.ready ? "ready" : `not ready: waiting for ${status.waitingFor.join(", ")}`;
   const sections = [
     `cluster "${status.name}" (pid ${pid}, ${status.proxyMode}, ${status.rootless ? "rootless" : "root"}): ${state}`,
+    status.notes.join("\n"),
     table(
       ["NODE", "ADDRESS", "READY"],
       status.nodes.map((node) => [node.name, node.address, yes(node.ready)]),

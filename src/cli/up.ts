@@ -55,9 +55,15 @@ function refuseUnbuilt(options: UpOptions): void {
   if (options.kustomize !== undefined) throw notBuilt("--kustomize");
   if (options.dataDir !== undefined) throw notBuilt("--data-dir");
   const mode: string = options.proxyMode;
-  if (mode !== "nftables" && mode !== "iptables") throw notBuilt(`--proxy-mode ${mode}`);
+  if (!["nftables", "iptables", "userspace"].includes(mode)) throw notBuilt(`--proxy-mode ${mode}`);
   const overlay: string = options.overlay;
-  if (overlay !== "vxlan") throw notBuilt(`--overlay ${overlay}`);
+  if (overlay !== "vxlan" && mode !== "userspace") throw notBuilt(`--overlay ${overlay}`);
+  if (mode === "userspace" && overlay !== "vxlan") {
+    throw new InroadError("ConflictingOptions", "--proxy-mode userspace has no overlay", {
+      where: "--overlay",
+      mend: "leave it out: all nodes share one network of the host",
+    });
+  }
   if (options.detach && (options.once || options.show !== undefined)) {
     throw new InroadError("ConflictingOptions", "--detach goes with neither --once nor --show");
   }

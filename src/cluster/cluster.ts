@@ -9,16 +9,14 @@ import {
   type LiveSnapshotSource,
 } from "#client";
 import { startControllers } from "#controllers";
-import { homeNetNs, ipBatch, startNftThread, startReaper, tcpConnect, tcpListener, udpSocket } from "#kernel";
+import { tcpConnect, tcpListener, udpSocket, type NetPlace } from "#kernel";
 import { kindByPlural, kinds, withLastApplied } from "#kube";
 import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
-import { createOutside, startLoadBalancer, startPublicDns, type Outside } from "#path/load-balancer";
-import { defaultSettings, startNodes, type NodeNetwork, type NodesHandle } from "#path/node";
-import { startNodeAgent, type NodeAgent } from "#path/pod";
-import { startProxy, type Proxy } from "#path/proxy";
+import { startLoadBalancer, startPublicDns } from "#path/load-balancer";
+import { startNodeAgent, type NodeAgent, type NodeAgentOptions } from "#path/pod";
+import type { Proxy } from "#path/proxy";
 import { carrierOnlyTo, createSharedSocketCarrier } from "#serve/dns";
-import { useEgress } from "./egress.ts";
 import { serveApi } from "./api-listener.ts";
 import { components, prepareComponents } from "./components.ts";
 import { addresses, type ClusterConfig } from "./config.ts";
@@ -26,6 +24,7 @@ import { createObjects } from "./create-objects.ts";
 import { keepCertificate } from "./default-certificate.ts";
 import type { HostSide } from "./host-side.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
+import { layGround, type ClusterNetwork, type NodePlace } from "./network.ts";
 import { serveOrders } from "./orders.ts";
 import { relay } from "./publish.ts";
 import { missingParts, untilReady } from "./readiness.ts";
@@ -33,9 +32,6 @@ import { ingressAddress, statusOf } from "./status.ts";
 import { controllerName, systemObjects } from "./system.ts";
 import { createForwardLines, type ForwardLines } from "./threads.ts";
 import { unknownKinds } from "./unknown-kinds.ts";
-
-/** Answers to the host go back through the edge, as its requests came: the edge must see both ways of a connection. */
-const hostRoute = { to: addresses.hostLinks, via: addresses.edge };
 
 export interface Cluster {
   status(): ClusterStatus;
@@ -53,12 +49,9 @@ type Start = Extract<ToCluster, { type: "start" }>;
 /** Brings everything up; fulfilled when the cluster is ready, or has had long enough to become it. */
 export async function startCluster(start: Start, { host, identity, log }: Surroundings): Promise<Cluster> {
   const { config, objects } = start;
-  const home = homeNetNs();
-  startReaper();
-  startNftThread();
   const ingressReplicas = Math.min(2, config.nodes.length);
   prepareComponents(ingressReplicas);
-  await ipBatch(home, ["link set lo up"]);
+  const ground = await layGround(config, log);
   const secrets = {
     identity: await identity,
     tokens: { ingress: newToken(), dns: newToken() },
@@ -73,25 +66,16 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     authenticate: { tokens: users(secrets.tokens), clientCA: secrets.identity.caCertificate },
     debugToken: secrets.debugToken,
     kubernetesEndpoint: { address: addresses.control, port: addresses.apiPort },
-    dial: (address, port) => tcpConnect(home, address, port),
+    dial: (address, port) => tcpConnect(ground.home, address, port),
   });
   const client = createClient(api.transport({ name: "system:inroad", groups: ["system:masters"] }));
   const source = createSnapshotSource(client, { domain: config.domain, controllerName, log });
   const certificate = keepCertificate(host, source);
-  const settings = { ...defaultSettings, routes: [...defaultSettings.routes, hostRoute] };
-  const network = startNodes({ nodes: config.nodes, source, settings, log: log.child("nodes") });
-  await Promise.all([network.ready, source.synced]);
-  const proxies = startProxies(network, { config, source, log });
-  // What no rule translated and no pod has must end here: it would leave for the host's networks otherwise.
-  await ipBatch(
-    home,
-    [config.serviceCIDR, config.podCIDR].map((cidr) => `route add unreachable ${cidr}`),
-  );
-  const listener = serveApi(api, secrets.identity, home);
+  const [network] = await Promise.all([ground.build({ source, log }), source.synced]);
+  const proxies = startProxies(network, { source, log });
+  const listener = serveApi(api, secrets.identity, network.apiListener());
   await listener.listening;
   host.onApi((server) => listener.use(server));
-  const outside = await createOutside({ home, bridge: settings.underlay.bridge });
-  await ipBatch(outside.edge, [`route add ${addresses.hostLinks} via ${addresses.control}`]);
   const controllers = startControllers({
     client,
     log: log.child("controllers"),
@@ -100,13 +84,13 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   });
   const balancer = startLoadBalancer({
     source,
-    edge: outside.edge,
-    pool: addresses.pool,
+    edge: network.edge,
+    writer: network.balance,
     log: log.child("load-balancer"),
   });
-  const publicDns = startPublicNames(outside, source, log);
+  const publicDns = startPublicNames(network.internet, source, log);
   const forwards = createForwardLines();
-  useLoans(host, config, { outside, source, forwards, log });
+  useLoans(host, config, { network, source, forwards, log });
 
   // A pod whose first packets met no rules would be led astray for as long as its flow is remembered.
   await Promise.all([certificate.first, ...[...proxies.values()].map(({ ready }) => ready)]);
@@ -116,7 +100,11 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     connect: { ingress: certificate.connect, dns: forwards.connect },
   });
   const agents = [...network.nodes.values()].map((node) =>
-    startAgent(node, { config, client, source, log, components: parts, debugToken: secrets.debugToken }),
+    startAgent(node, {
+      ...{ config, client, source, log, components: parts, debugToken: secrets.debugToken },
+      evidence: evidenceOf(network, proxies, node),
+      ...(network.variables === undefined ? {} : { variables: network.variables }),
+    }),
   );
   await Promise.all(agents.map(({ ready }) => ready));
 
@@ -128,14 +116,13 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
       wantedNodes: config.nodes.length,
       balancer: balancer.current(),
     });
-  const status = (): ClusterStatus => statusOf(config, source.current(), missing());
+  const status = (): ClusterStatus =>
+    statusOf(config, source.current(), missing(), network.notes(source.current()));
   const orders = await serveOrders({
     start,
     client,
     source,
     network,
-    outside,
-    balancer,
     proxies,
     secrets,
     status,
@@ -160,14 +147,24 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
 
 /** The Service rules of each node, by its name. */
 function startProxies(
-  { nodes }: NodesHandle,
-  { config, source, log }: Pick<NodeParts, "config" | "source" | "log">,
+  network: ClusterNetwork,
+  { source, log }: Pick<NodeParts, "source" | "log">,
 ): ReadonlyMap<string, Proxy> {
-  const start = ({ node: { name }, ns }: NodeNetwork): [string, Proxy] => [
+  const start = (name: string): [string, Proxy] => [
     name,
-    startProxy({ source, node: name, netns: ns, mode: config.proxyMode, log: log.child(`proxy ${name}`) }),
+    network.startProxy(name, { source, log: log.child(`proxy ${name}`) }),
   ];
-  return new Map([...nodes.values()].map(start));
+  return new Map([...network.nodes.keys()].map(start));
+}
+
+function evidenceOf(
+  network: ClusterNetwork,
+  proxies: ReadonlyMap<string, Proxy>,
+  { node: { name } }: NodePlace,
+): NodeParts["evidence"] {
+  const proxy = proxies.get(name);
+  if (proxy === undefined) throw new Error(`node ${name} has no proxy`);
+  return network.evidence(name, proxy);
 }
 
 interface NodeParts {
@@ -177,10 +174,12 @@ interface NodeParts {
   readonly log: Log;
   readonly components: ReturnType<typeof components>;
   readonly debugToken: string;
+  readonly evidence: NodeAgentOptions["evidence"];
+  readonly variables?: NonNullable<NodeAgentOptions["variables"]>;
 }
 
 /** Runs the pods of a node. */
-function startAgent({ node, ns, sandboxes, annotations }: NodeNetwork, parts: NodeParts): NodeAgent {
+function startAgent({ node, ns, sandboxes, annotations }: NodePlace, parts: NodeParts): NodeAgent {
   const { config, log, ...rest } = parts;
   return startNodeAgent({
     ...rest,
@@ -194,7 +193,7 @@ function startAgent({ node, ns, sandboxes, annotations }: NodeNetwork, parts: No
   });
 }
 
-function startPublicNames({ internet }: Outside, source: LiveSnapshotSource, log: Log) {
+function startPublicNames(internet: NetPlace, source: LiveSnapshotSource, log: Log) {
   return startPublicDns({
     source,
     listen: {
@@ -210,15 +209,15 @@ function useLoans(
   host: HostSide,
   config: ClusterConfig,
   {
-    outside,
+    network,
     source,
     forwards,
     log,
-  }: { outside: Outside; source: LiveSnapshotSource; forwards: ForwardLines; log: Log },
+  }: { network: ClusterNetwork; source: LiveSnapshotSource; forwards: ForwardLines; log: Log },
 ): void {
   host.onPort((port, server) =>
     relay(server, {
-      from: outside.internet,
+      from: network.internet,
       port,
       target: () => ingressAddress(source.current()),
       log: log.child("publish"),
@@ -229,7 +228,7 @@ function useLoans(
     forwards.serve(carrierOnlyTo(config.upstreamDns, carry));
   });
   host.onEgress((link) => {
-    useEgress(homeNetNs(), link).catch((error: unknown) => log.warn("no way out", { why: messageOf(error) }));
+    network.useEgress(link).catch((error: unknown) => log.warn("no way out", { why: messageOf(error) }));
   });
 }
 

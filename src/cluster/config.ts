@@ -1,4 +1,5 @@
 import type { CommandMapping } from "#path/pod";
+import type { ProxyMode } from "#path/proxy";
 
 /** What a cluster is made of; every value can be overridden by the command that starts it. */
 export interface ClusterConfig {
@@ -19,8 +20,6 @@ export interface ClusterConfig {
   /** Local commands that stand for containers (`inroad.yaml`), as parsed by the command line. */
   readonly commands: readonly CommandMapping[];
 }
-
-export type ProxyMode = "nftables" | "iptables";
 
 export interface NodeConfig {
   readonly name: string;

@@ -53,6 +53,8 @@ export interface ClusterStatus {
   readonly waitingFor: readonly string[];
   readonly proxyMode: string;
   readonly rootless: boolean;
+  /** What users should know of its network. */
+  readonly notes: readonly string[];
   readonly nodes: readonly { readonly name: string; readonly address: string; readonly ready: boolean }[];
   readonly pods: readonly {
     readonly namespace: string;

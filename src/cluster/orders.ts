@@ -3,11 +3,10 @@ import { join } from "node:path";
 import type { Client, LiveSnapshotSource } from "#client";
 import { InroadError } from "#lib/errors";
 import type { ObjectRef } from "#model";
-import type { Outside } from "#path/load-balancer";
-import type { NodesHandle } from "#path/node";
 import { serveControl } from "./control.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
-import { findPlace, writeResolver, type Place, type Places } from "./places.ts";
+import type { ClusterNetwork } from "./network.ts";
+import { findPlace, type Place, type Places } from "./places.ts";
 import { sendRequest, type Sender } from "./request.ts";
 import type { TraceContext, TraceOrder } from "./trace.ts";
 
@@ -15,9 +14,7 @@ export interface OrdersOptions {
   readonly start: Extract<ToCluster, { type: "start" }>;
   readonly client: Client;
   readonly source: LiveSnapshotSource;
-  readonly network: NodesHandle;
-  readonly outside: Outside;
-  readonly balancer: TraceContext["balancer"];
+  readonly network: ClusterNetwork;
   readonly proxies: TraceContext["proxies"];
   readonly secrets: { readonly identity: Identity };
   readonly status: () => ClusterStatus;
@@ -25,7 +22,7 @@ export interface OrdersOptions {
 
 /** Serves `/status`, `/place`, `/request` and `/trace` on the cluster's control socket. */
 export function serveOrders(options: OrdersOptions): ReturnType<typeof serveControl> {
-  const { start, client, source, outside, secrets, status } = options;
+  const { start, client, source, network, secrets, status } = options;
   const { config, locations } = start;
   const places = placesOf(options);
   const placeAt = (from: string): Place => findPlace(places, from, config.domain);
@@ -36,18 +33,14 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
   const tracing = {
     client,
     snapshot: () => source.current(),
-    edge: outside.edge,
-    balancer: options.balancer,
+    balanced: network.balanced,
     proxyMode: config.proxyMode,
     proxies: options.proxies,
     locate: ({ kind, namespace, name }: ObjectRef) => locations[`${kind} ${namespace ?? ""}/${name}`],
   };
   return serveControl(join(config.stateDir, "control.sock"), {
     "/status": status,
-    "/place": (query) => {
-      const place = placeAt(query.get("from") ?? "internet");
-      return { fd: place.ns.fd, ...writeResolver(config.stateDir, place) };
-    },
+    "/place": (query) => network.entrance(placeAt(query.get("from") ?? "internet")),
     "/request": async (_, body) => {
       const { url, from, ...rest } = requestBody(body);
       const sent = await sendRequest(senderAt(from), { url, ...rest });
@@ -77,10 +70,10 @@ function requestBody(body: unknown): TraceOrder {
   return { url, from, method, headers, dryRun };
 }
 
-function placesOf({ network, outside, source }: OrdersOptions): Places {
+function placesOf({ network, source }: OrdersOptions): Places {
   return {
-    internet: outside.internet,
-    edge: outside.edge,
+    internet: network.internet,
+    edge: network.edge,
     node: (name) => network.nodes.get(name)?.ns,
     pod: (namespace, name) => {
       const pod = source.current().pods.get(`${namespace}/${name}`);

@@ -4,11 +4,15 @@ import type { ClusterConfig } from "./config.ts";
 import type { ClusterStatus } from "./messages.ts";
 import { ingressService } from "./system.ts";
 
-/** @param waitingFor what is not ready yet, in words */
+/**
+ * @param waitingFor what is not ready yet, in words
+ * @param notes what users should know of its network
+ */
 export function statusOf(
   config: ClusterConfig,
   snapshot: Snapshot,
   waitingFor: readonly string[],
+  notes: readonly string[],
 ): ClusterStatus {
   const address = ingressAddress(snapshot);
   return {
@@ -17,6 +21,7 @@ export function statusOf(
     waitingFor,
     proxyMode: config.proxyMode,
     rootless: !config.root,
+    notes,
     nodes: [...snapshot.nodes.values()].map(({ name, address: underlay, ready }) => ({
       name,
       address: underlay,

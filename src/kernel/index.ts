@@ -1,6 +1,19 @@
-export type { CommandResult, ConntrackEntry, NetNs, Tuple } from "./types.ts";
+export type { CommandResult, ConntrackEntry, LoopbackPlace, NetNs, NetPlace, Tuple } from "./types.ts";
 export { closeNetNs, createNetNs, enterNetNs, homeNetNs, inNetNs } from "./netns.ts";
-export { tcpConnect, tcpListener, udpSocket } from "./sockets.ts";
+export {
+  clusterEnd,
+  connectOptions,
+  endsOf,
+  reachEnd,
+  tcpConnect,
+  tcpListener,
+  udpSocket,
+} from "./sockets.ts";
+export { clientProxyPort, imageOf, imagePort, isLoopback, layOut, mostClusters } from "./loopback.ts";
+export { clearPorts, createPortTable, portIn, setPort } from "./port-table.ts";
+export type { End, LoopbackMap } from "./loopback.ts";
+export { createLoopbackNetwork, keyOf } from "./loopback-network.ts";
+export type { Claim, DatagramFlow, LoopbackNetwork, ServiceEnd, Steering } from "./loopback-network.ts";
 export { findProgram } from "./programs.ts";
 export { run, spawnIn } from "./run.ts";
 export { bridgeBatch, getSysctl, ipBatch, routeGet, setSysctls } from "./network.ts";

@@ -4,7 +4,7 @@ import { explain as explainLoadBalancer } from "#path/load-balancer";
 import { explain as explainIngress } from "#path/ingress";
 import { explain as explainService } from "#path/service";
 import { explain as explainProxy, type ProxyMode, type Rotation } from "#path/proxy";
-import { explain as explainNode } from "#path/node";
+import { explain as explainNode, explainLoopback } from "#path/node";
 import { explain as explainPod } from "#path/pod";
 import { driveThrough, type Here, type HopTable, type Pick, type Route } from "./drive.ts";
 
@@ -32,7 +32,7 @@ function hopsWith({ mode = "nftables", turns, silent = new Map() }: ProxyFacts):
         ...(rotation === undefined ? {} : { rotation }),
       });
     },
-    node: explainNode,
+    node: mode === "userspace" ? explainLoopback : explainNode,
     pod: explainPod,
     ingress: explainIngress,
     "cluster-dns": explainService,

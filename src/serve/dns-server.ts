@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, isIPv6, type Server } from "node:net";
 import { messageOf } from "#lib/errors";
 import { answerBytes, type Answering } from "./dns-answer.ts";
-import { ipLiteralLookup } from "./dns-sockets.ts";
+import { ipLiteralLookup, type DnsEndpoint } from "./dns-sockets.ts";
 import { serveConnection } from "./dns-tcp.ts";
 
 /** Where to listen: a socket made elsewhere (bound UDP, listening TCP), or an IP literal and port (0: any free one). */
@@ -13,6 +13,8 @@ export type DnsListen = { readonly fd: number } | { readonly address: string; re
 export interface DnsServerOptions extends Answering {
   readonly udp?: DnsListen;
   readonly tcp?: DnsListen;
+  /** Who a client is, where its socket does not say it; the answers go to the socket's end all the same. */
+  readonly clientOf?: (end: DnsEndpoint) => DnsEndpoint;
   /** Open TCP connections at one time; more are closed at once. 256 if not given. */
   readonly maxConnections?: number;
   /** A TCP connection on which nothing moves for so long is closed, milliseconds. 10,000 if not given (RFC 7766 6.2.3). */
@@ -45,6 +47,7 @@ export async function startDnsServer(options: DnsServerOptions): Promise<DnsServ
 }
 
 async function listenUdp(listen: DnsListen, answering: DnsServerOptions): Promise<UdpSocket> {
+  const { clientOf = asItIs } = answering;
   const six = "address" in listen && isIPv6(listen.address);
   const socket = createSocket({ type: six ? "udp6" : "udp4", lookup: ipLiteralLookup });
   const send = (reply: Uint8Array | undefined, peer: RemoteInfo): void => {
@@ -53,7 +56,7 @@ async function listenUdp(listen: DnsListen, answering: DnsServerOptions): Promis
     if (reply !== undefined && peer.port !== 0) socket.send(reply, peer.port, peer.address, () => undefined);
   };
   socket.on("message", (bytes, remote) => {
-    const peer = { address: remote.address, port: remote.port, transport: "udp" } as const;
+    const peer = { ...clientOf({ address: remote.address, port: remote.port }), transport: "udp" } as const;
     const reply = answerBytes(bytes, peer, answering);
     if (reply instanceof Promise) void reply.then((value) => sendIfOpen(value, remote));
     else send(reply, remote);
@@ -70,6 +73,10 @@ async function listenUdp(listen: DnsListen, answering: DnsServerOptions): Promis
   return socket;
 }
 
+function asItIs(end: DnsEndpoint): DnsEndpoint {
+  return end;
+}
+
 function closeUdp(socket: UdpSocket): Promise<void> {
   return new Promise((resolve) => socket.close(() => resolve()));
 }
@@ -78,17 +85,14 @@ async function listenTcp(
   listen: DnsListen,
   options: DnsServerOptions,
 ): Promise<{ port: number; close: () => Promise<void> }> {
-  const { log, maxConnections = 256, idleMs = 10_000 } = options;
+  const { log, maxConnections = 256, idleMs = 10_000, clientOf = asItIs } = options;
   const connections = new Set<{ destroy(): void }>();
   // The client may close its side after its last query and still wait for the answers.
   const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     connections.add(socket);
     socket.once("close", () => connections.delete(socket));
-    const peer = {
-      address: socket.remoteAddress ?? "",
-      port: socket.remotePort ?? 0,
-      transport: "tcp",
-    } as const;
+    const end = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+    const peer = { ...clientOf(end), transport: "tcp" } as const;
     serveConnection(socket, (bytes) => answerBytes(bytes, peer, options), { idleMs });
   });
   server.maxConnections = maxConnections;

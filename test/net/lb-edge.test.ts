@@ -21,6 +21,7 @@ import {
   explain,
   observe,
   outsideAddresses,
+  ruleWriter,
   startLoadBalancer,
   startPublicDns,
   type LoadBalancer,
@@ -135,7 +136,12 @@ before(async () => {
   await ipBatch(home, ["link set br-test up"]);
   outside = await createOutside({ home, bridge: "br-test" });
   for (const name of ["node-a", "node-b"] as const) nodes[name] = await createFakeNode(name);
-  balancer = startLoadBalancer({ source, edge: outside.edge, pool: outsideAddresses.pool, log: silentLog });
+  balancer = startLoadBalancer({
+    source,
+    edge: outside.edge,
+    writer: ruleWriter(outside.edge, outsideAddresses.pool),
+    log: silentLog,
+  });
   const listen = {
     udp: { fd: udpSocket(outside.internet, "203.0.113.53", 53) },
     tcp: { fd: tcpListener(outside.internet, "203.0.113.53", 53) },

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createApiServer } from "#api";
 import { createClient, createSnapshotSource } from "#client";
 import type { Client } from "#client";
-import { tcpConnect } from "#kernel";
+import { conntrack, routeGet, tcpConnect } from "#kernel";
 import type { NetNs } from "#kernel";
 import { kindOf, kinds } from "#kube";
 import type { KubeObject, Resource } from "#kube";
@@ -74,6 +74,10 @@ export async function startWorld(options: {
       node: { ...node, annotations },
       ns,
       sandboxes,
+      evidence: {
+        connections: (filter) => conntrack(ns, filter),
+        route: (address) => routeGet(ns, address),
+      },
       components: options.components ?? {},
       commands: options.commands ?? [],
       stateDir,

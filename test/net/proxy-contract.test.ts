@@ -22,7 +22,7 @@ import type { NetNs } from "#kernel";
 import { silentLog } from "#lib/log";
 import type { Flow, Place } from "#model";
 import { chosenEndpoint, explain, startProxy } from "#path/proxy";
-import type { Proxy, ProxyMode, ProxyOptions } from "#path/proxy";
+import type { KernelMode, KernelProxyOptions, Proxy } from "#path/proxy";
 import { settableSource, testSnapshot } from "../../src/path/4-proxy/testing.ts";
 import type { SettableSource, TestEndpoint, TestService } from "../../src/path/4-proxy/testing.ts";
 
@@ -77,9 +77,9 @@ interface Lab {
  */
 async function lab(
   t: TestContext,
-  mode: ProxyMode,
+  mode: KernelMode,
   services: readonly TestService[],
-  more: Partial<ProxyOptions> & { readonly onNode?: (node: NetNs) => Promise<void> } = {},
+  more: Partial<KernelProxyOptions> & { readonly onNode?: (node: NetNs) => Promise<void> } = {},
 ): Promise<Lab> {
   // The test runner calls its own `after` functions in the order of their registration; here the last comes first.
   const undo: (() => unknown)[] = [];
@@ -216,7 +216,7 @@ function podNs(lab: Lab, name: string | undefined): NetNs {
 }
 
 /** Own rules go missing: all of them, or just the entry of a Service. */
-const sabotage: Readonly<Record<ProxyMode, Readonly<Record<string, (node: NetNs) => Promise<unknown>>>>> = {
+const sabotage: Readonly<Record<KernelMode, Readonly<Record<string, (node: NetNs) => Promise<unknown>>>>> = {
   nftables: {
     "the whole table": (node) => nft(node, "delete table ip inroad-proxy\n"),
     "one element": (node) =>

@@ -1,6 +1,7 @@
 /** What every component's Worker does first: enter its pod's namespace for good, then reach the API server. */
 import { parentPort, type MessagePort } from "node:worker_threads";
 import { createClient, httpsTransport, type Client } from "#client";
+import { connectOptions } from "#kernel/sockets";
 import { awaitAssignment } from "#kernel/thread";
 import { createLog, type Log } from "#lib/log";
 
@@ -41,7 +42,12 @@ export async function enterPod(): Promise<Component> {
   return {
     data,
     client: createClient(
-      httpsTransport({ server: data.apiServer, ca: data.caCertificate, token: data.token }),
+      httpsTransport({
+        server: data.apiServer,
+        ca: data.caCertificate,
+        token: data.token,
+        connect: connectOptions,
+      }),
     ),
     log: createLog(data.pod.name, (line) => port.postMessage({ kind: "log", line })),
     ready: () => port.postMessage({ kind: "ready", ready: true }),

@@ -1,7 +1,7 @@
 /** The cluster DNS server: the zone of the latest snapshot behind UDP and TCP. */
 import type { Log } from "#lib/log";
 import type { SnapshotSource } from "#model";
-import { startDnsServer, type Answered, type DnsListen } from "#serve/dns";
+import { startDnsServer, type Answered, type DnsEndpoint, type DnsListen } from "#serve/dns";
 import { createAccount } from "./account.ts";
 import { startEndpoints, type EndpointOptions } from "./endpoints.ts";
 import { createForwarding, type Forward, type StubDomain } from "./forward.ts";
@@ -16,6 +16,8 @@ export interface ClusterDnsOptions {
   readonly source: SnapshotSource & { readonly synced?: Promise<void> };
   readonly listen: { readonly udp?: DnsListen; readonly tcp?: DnsListen };
   readonly zone?: ZoneOptions;
+  /** Who a client is, where its socket does not say it. */
+  readonly clientOf?: (end: DnsEndpoint) => DnsEndpoint;
   /** To an upstream resolver, for names that are not the cluster's; without it they are answered with SERVFAIL. */
   readonly forward?: Forward;
   readonly stubDomains?: readonly StubDomain[];
@@ -83,7 +85,11 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
     account.count(answered.peer.address, (answered.reply[3] ?? 0) & 15);
     if (options.queryLog !== undefined) logQuery(log, options.queryLog, answered);
   };
-  const server = startDnsServer({ ...options.listen, handler, log, onAnswer });
+  const { listen, clientOf } = options;
+  const server = startDnsServer({
+    ...{ ...listen, handler, log, onAnswer },
+    ...(clientOf === undefined ? {} : { clientOf }),
+  });
   const endpoints = startEndpoints(options.endpoints ?? {}, {
     metrics: metrics.text,
     clients: () => account.list(source.current(), LISTED_CLIENTS),

@@ -10,13 +10,14 @@ import type {
   Flow,
   Outcome,
   Place,
+  Scheduler,
   ServiceModel,
   ServicePort,
   Snapshot,
   Step,
 } from "#model";
 import { addressKey, planProxy, servicePortKey } from "./plan.ts";
-import type { EndpointList, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
+import type { EndpointList, ProxyMode, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
 import { predictedIn } from "./predicted.ts";
 import { backendKey } from "./rotation.ts";
 import type { Rotation } from "./rotation.ts";
@@ -25,7 +26,7 @@ type ProxyPlace = Extract<Place, { at: "proxy" }>;
 
 export interface ExplainOptions {
   /** Which rules the node has; `nftables` if not said. */
-  readonly mode?: "nftables" | "iptables";
+  readonly mode?: ProxyMode;
   /** The lists in force on this node (`Proxy.rotation`): tells whose turn is next. */
   readonly rotation?: ReadonlyMap<string, Rotation>;
   /** Endpoints that do not answer connections of this node (`Proxy.silent`). */
@@ -116,7 +117,7 @@ function explainOther(context: Context): Explanation {
       matched: false,
       why: at.protocol === flow.protocol ? "another port" : "another protocol",
     })),
-    predicted: rejected ? ["unserved: ip daddr @cluster-ips goto reject-it"] : [],
+    predicted: rejected ? [refusalIn(options.mode)] : [],
   });
   if (!rejected) {
     const next = { name: address, place: { at: "node" as const, node: place.node }, flow };
@@ -127,6 +128,10 @@ function explainOther(context: Context): Explanation {
   const name = service === undefined ? "the Service" : `Service ${service.namespace}/${service.name}`;
   const outcome: Outcome = { kind: "rejected", reason, mend: `${name} has ${ports}: use one of these` };
   return { steps: [step], outcome, assumptions: [] };
+}
+
+function refusalIn(mode: ProxyMode | undefined): string {
+  return mode === "userspace" ? "nobody listens there" : "unserved: ip daddr @cluster-ips goto reject-it";
 }
 
 function explainService(context: ServiceContext): Explanation {
@@ -157,7 +162,7 @@ function explainService(context: ServiceContext): Explanation {
     action: target.kind === "list" ? "DNAT" : target.kind,
     to: chosen ?? (target.kind === "list" ? at.servicePort : endOf(flow)),
     decision: {
-      algorithm: "round robin",
+      algorithm: algorithmOf(options.mode, list),
       candidates,
       ...(chosen === undefined ? {} : { chosen }),
       ...(next === undefined ? {} : { next }),
@@ -171,6 +176,18 @@ function explainService(context: ServiceContext): Explanation {
     target.kind === "list" ? { kind: "next", alternatives } : refusal(context, target.kind);
   const about = { kind: "Service", namespace: service.namespace, name: service.name };
   return { steps: [step], outcome, assumptions: findingsAbout(snapshot, about) };
+}
+
+const schedulers: Readonly<Record<Scheduler, string>> = {
+  rr: "round robin",
+  wrr: "weighted round robin",
+  lc: "least connections",
+  sh: "source hash",
+};
+
+/** How an endpoint is chosen: the Service's own wish where the mode can follow it. */
+function algorithmOf(mode: ProxyMode | undefined, list: EndpointList | undefined): string {
+  return schedulers[mode === "userspace" ? (list?.scheduler ?? "rr") : "rr"];
 }
 
 function inTurn(list: EndpointList, options: ExplainOptions): readonly Pick<Endpoint, "address" | "port">[] {

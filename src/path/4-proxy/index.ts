@@ -9,7 +9,14 @@ import {
   tcpListener,
   unansweredConnections,
 } from "#kernel";
-import type { ConntrackEntry, NetNs } from "#kernel";
+import type {
+  ConntrackEntry,
+  ConntrackFilter,
+  LoopbackNetwork,
+  LoopbackPlace,
+  NetNs,
+  NetPlace,
+} from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
@@ -22,28 +29,43 @@ import { startHealthServers } from "./healthcheck.ts";
 import { iptablesBackend } from "./iptables/backend.ts";
 import { createProxyMetrics } from "./metrics.ts";
 import { nftablesBackend } from "./nftables/backend.ts";
+import type { KernelMode, ProxyPlan } from "./plan.ts";
 import type { Rotation } from "./rotation.ts";
 import { watchSilence } from "./silent.ts";
-import type { End } from "./silent.ts";
+import type { End, Waiting } from "./silent.ts";
+import { userspaceBackend } from "./userspace/backend.ts";
 
 export { explain, listFor } from "./explain.ts";
 export { chosenEndpoint } from "./observe.ts";
+export type { KernelMode, ProxyMode } from "./plan.ts";
 export type { Rotation } from "./rotation.ts";
 
-export type ProxyMode = "nftables" | "iptables";
+/** Rules in the kernel of a namespace. */
+export interface KernelProxyOptions extends CommonOptions {
+  readonly mode: KernelMode;
+  /** The node's network namespace; undefined: that of this thread. */
+  readonly netns: NetNs | undefined;
+  /** How the kernel is reached; tests replace it. */
+  readonly kernel?: RuleKernel;
+}
 
-export interface ProxyOptions {
+/** Rules that this process carries out itself. */
+export interface UserspaceProxyOptions extends CommonOptions {
+  readonly mode: "userspace";
+  /** The node's own place. */
+  readonly netns: LoopbackPlace;
+  readonly network: LoopbackNetwork;
+}
+
+export type ProxyOptions = KernelProxyOptions | UserspaceProxyOptions;
+
+interface CommonOptions {
   readonly source: SnapshotSource;
   /** Name of the node whose rules these are. */
   readonly node: string;
-  /** The node's network namespace; undefined: that of this thread. */
-  readonly netns: NetNs | undefined;
-  readonly mode: ProxyMode;
   readonly log: Log;
   /** Called with each snapshot that has been put in force; some snapshots are skipped for later ones. */
   readonly onProgrammed?: (snapshot: Snapshot) => void;
-  /** How the kernel is reached; tests replace it. */
-  readonly kernel?: RuleKernel;
 }
 
 export interface Proxy {
@@ -55,6 +77,8 @@ export interface Proxy {
   rotation(lists: readonly string[]): Promise<ReadonlyMap<string, Rotation>>;
   /** Endpoints that get nothing new since they do not answer this node (`address:port`). */
   silent(): ReadonlySet<string>;
+  /** Connections whose first packet came as the filter says, from whatever keeps account of them on this node. */
+  connections(filter: ConntrackFilter): Promise<readonly ConntrackEntry[]>;
   /** The rules of a list, as the kernel has them. */
   rulesOf(list: string): Promise<readonly string[]>;
   /** Closes its ports and removes all its rules, or leaves them in force for the next proxy of this node. */
@@ -67,9 +91,9 @@ const STALE_MS = 10_000;
 /** Starts keeping the Service rules of a node, and answering load balancers' health checks there. */
 export function startProxy(options: ProxyOptions): Proxy {
   const { source, node, netns, mode, log } = options;
-  const kernel = options.kernel ?? ruleKernel(netns);
-  const backend: RuleBackend = mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel);
   const metrics = createProxyMetrics(mode, node);
+  const { backend, afterwards, connections, waiting } =
+    options.mode === "userspace" ? rulesInProcess(options) : rulesInKernel(options, metrics.forgotFlows);
   const health = startHealthServers({
     listen: (port, where) => tcpListener(netns, where === "node" ? "0.0.0.0" : "127.0.0.1", port),
     healthy: () => applier.waitingFor() < STALE_MS && applier.inForce() !== undefined,
@@ -79,7 +103,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     log,
   });
   const silence = watchSilence({
-    waiting: () => unansweredConnections(netns),
+    waiting,
     answers: (endpoint, withinMs) => answers(netns, endpoint, withinMs),
     matters: (endpoint) => hasOthers(source.current(), endpoint),
     onChange: () => applier.refresh(),
@@ -95,17 +119,14 @@ export function startProxy(options: ProxyOptions): Proxy {
     silent: silence.silent,
     after: async (plan, previous) => {
       health.update(plan);
-      if (previous === undefined) keepOutOfWindowPackets(netns, log);
-      const forgotten = forgetStaleFlows(plan, previous, flowKernel(netns, metrics.forgotFlows));
-      // At the start only a predecessor's flows can be stale: nobody needs to wait for that.
-      if (previous !== undefined) await forgotten;
-      else forgotten.catch((error) => log.warn(`cannot forget old UDP flows: ${messageOf(error)}`));
+      await afterwards(plan, previous);
     },
   });
   return {
     ready: applier.ready,
     programmed: (snapshot) => applier.programmed(snapshot),
     rotation: (lists) => applier.rotation(lists),
+    connections,
     rulesOf: (list) => backend.rulesOf(list),
     silent: silence.silent,
     async close({ keepRules = false } = {}) {
@@ -130,7 +151,7 @@ export async function cleanUp(netns: NetNs | undefined): Promise<void> {
 }
 
 /** Whether a TCP connection of the node is answered: accepted, or refused by somebody who is there. */
-function answers(netns: NetNs | undefined, { address, port }: End, withinMs: number): Promise<boolean> {
+function answers(netns: NetPlace | undefined, { address, port }: End, withinMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = tcpConnect(netns, address, port);
     const end = (answered: boolean): void => {
@@ -157,6 +178,41 @@ function hasOthers({ services }: Snapshot, { address, port }: End): boolean {
 /** A node that is not known yet, or about to go, gets no new traffic from load balancers (KEP-3836). */
 function isEligible(node: NodeModel | undefined): boolean {
   return node !== undefined && node.leaving !== true;
+}
+
+/** Rules of one kind, and what goes with them. */
+interface Rules extends Pick<Proxy, "connections"> {
+  readonly backend: RuleBackend;
+  readonly waiting: () => readonly Waiting[];
+  readonly afterwards: (plan: ProxyPlan, previous: ProxyPlan | undefined) => Promise<void>;
+}
+
+function rulesInProcess(options: UserspaceProxyOptions): Rules {
+  const { network, netns: place, log } = options;
+  const backend = userspaceBackend({ network, place, log });
+  return {
+    backend,
+    waiting: backend.waiting,
+    afterwards: () => Promise.resolve(),
+    connections: (filter) => Promise.resolve(backend.records.find(filter)),
+  };
+}
+
+function rulesInKernel(options: KernelProxyOptions, onForgotten: (count: number) => void): Rules {
+  const { netns, mode, log } = options;
+  const kernel = options.kernel ?? ruleKernel(netns);
+  return {
+    backend: mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel),
+    connections: (filter) => conntrack(netns, filter),
+    waiting: () => unansweredConnections(netns),
+    async afterwards(plan, previous) {
+      if (previous === undefined) keepOutOfWindowPackets(netns, log);
+      const forgotten = forgetStaleFlows(plan, previous, flowKernel(netns, onForgotten));
+      // At the start only a predecessor's flows can be stale: nobody needs to wait for that.
+      if (previous !== undefined) await forgotten;
+      else forgotten.catch((error) => log.warn(`cannot forget old UDP flows: ${messageOf(error)}`));
+    },
+  };
 }
 
 function ruleKernel(netns: NetNs | undefined): RuleKernel {

@@ -15,8 +15,12 @@ import type {
   ServicePort,
   Snapshot,
 } from "#model";
-import { firstSlots, nextSlots } from "./rotation.ts";
+import { backendKey, firstSlots, nextSlots } from "./rotation.ts";
 import type { Backend, Rotation } from "./rotation.ts";
+
+/** What carries a plan out: rules of the node's kernel, or this process. */
+export type KernelMode = "nftables" | "iptables";
+export type ProxyMode = KernelMode | "userspace";
 
 /** The endpoints of a Service port that share one turn counter. */
 export interface EndpointList {
@@ -27,6 +31,8 @@ export interface EndpointList {
   readonly scheduler: Scheduler;
   /** A client that comes again within this time after its last connection meets the same endpoint; undefined: no affinity. */
   readonly affinitySeconds?: number;
+  /** With scheduler `wrr`: by `backendKey`, for endpoints whose pods have a weight; the others have 1. */
+  readonly weights?: ReadonlyMap<string, number>;
   readonly slots: readonly Backend[];
 }
 
@@ -185,7 +191,7 @@ function planFamily(context: PortContext, family: IpFamily, places: readonly Add
     const choice = choose(traffic);
     if (choice.usable.length === 0) return { kind: choice.policyDrop ? "drop" : "reject" };
     const key = sameEndpoints(choice.usable, everywhere) ? listKey : `${listKey} local`;
-    lists.set(key, listOf(key, family, service, port, choice.usable));
+    lists.set(key, listOf(key, family, context, choice.usable));
     return { kind: "list", list: key };
   };
   const sourceRanges = service.sourceRanges?.filter((range) => familyOf(range) === family);
@@ -204,13 +210,23 @@ function planFamily(context: PortContext, family: IpFamily, places: readonly Add
 function listOf(
   key: string,
   family: IpFamily,
-  service: ServiceModel,
-  { protocol }: ServicePort,
+  { snapshot, service, port: { protocol } }: PortContext,
   endpoints: readonly Endpoint[],
 ): EndpointList {
   const { affinityTimeoutSeconds: affinitySeconds, scheduler = "rr" } = service;
   const affinity = affinitySeconds === undefined ? {} : { affinitySeconds };
-  return { key, family, protocol, scheduler, ...affinity, slots: endpoints.map(backendOf) };
+  const weights = scheduler === "wrr" ? { weights: weightsOf(snapshot, endpoints) } : {};
+  return { key, family, protocol, scheduler, ...affinity, ...weights, slots: endpoints.map(backendOf) };
+}
+
+function weightsOf(snapshot: Snapshot, endpoints: readonly Endpoint[]): ReadonlyMap<string, number> {
+  return new Map(
+    endpoints.flatMap((endpoint) => {
+      const { pod } = endpoint;
+      const weight = pod && snapshot.pods.get(`${pod.namespace}/${pod.name}`)?.weight;
+      return weight === undefined ? [] : [[backendKey(endpoint), weight] as const];
+    }),
+  );
 }
 
 type AddressAt = Pick<VirtualAddress, "kind" | "address" | "port">;

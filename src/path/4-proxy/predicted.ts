@@ -4,16 +4,29 @@ import { rulesFor } from "./iptables/render.ts";
 import { chainOf } from "./nftables/names.ts";
 import { ruleOf, verdictOf } from "./nftables/render.ts";
 import { addressKey } from "./plan.ts";
-import type { ProxyPlan, Target, VirtualAddress } from "./plan.ts";
+import type { ProxyMode, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
+import { backendKey } from "./rotation.ts";
 
 /** One line per rule: the entry of the address, the rule that takes turns, and its slots in order. */
 export function predictedIn(
-  mode: "nftables" | "iptables",
+  mode: ProxyMode,
   plan: ProxyPlan,
   at: VirtualAddress,
   target: Target,
 ): readonly string[] {
+  if (mode === "userspace") return inProcess(plan, at, target);
   return mode === "nftables" ? inNftables(plan, at, target) : inIptables(plan, at, target);
+}
+
+function inProcess(plan: ProxyPlan, at: VirtualAddress, target: Target): readonly string[] {
+  const list = target.kind === "list" ? plan.lists.get(target.list) : undefined;
+  const to = list === undefined ? target.kind : list.key;
+  return [
+    `${addressKey(at)} : ${to}`,
+    ...(list === undefined
+      ? []
+      : [`${list.key}: ${list.scheduler} of ${list.slots.map(backendKey).join(", ")}`]),
+  ];
 }
 
 function inNftables(plan: ProxyPlan, at: VirtualAddress, target: Target): readonly string[] {

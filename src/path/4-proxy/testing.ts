@@ -10,6 +10,8 @@ export interface TestEndpoint {
   readonly ready?: boolean;
   readonly serving?: boolean;
   readonly terminating?: boolean;
+  /** Annotation `inroad.dev/weight` of its pod. */
+  readonly weight?: number;
 }
 
 export interface TestService {
@@ -25,6 +27,8 @@ export interface TestService {
   readonly externalTrafficPolicy?: "Cluster" | "Local";
   readonly internalTrafficPolicy?: "Cluster" | "Local";
   readonly healthCheckNodePort?: number;
+  /** Annotation `inroad.dev/scheduler`. */
+  readonly scheduler?: string;
 }
 
 /** Two nodes, node-a (172.30.0.11, 10.244.0.0/24) and node-b (172.30.0.12, 10.244.1.0/24), and these Services. */
@@ -42,7 +46,7 @@ export function testSnapshot(...services: readonly TestService[]): Snapshot {
   return compile(
     {
       nodes,
-      pods: [],
+      pods: services.flatMap(({ endpoints }) => endpoints.flatMap(podObject)),
       services: services.map(serviceObject),
       endpointSlices: services.map(sliceObject),
       ingresses: [],
@@ -54,11 +58,25 @@ export function testSnapshot(...services: readonly TestService[]): Snapshot {
   );
 }
 
+/** Only pods with a weight need to be known. */
+function podObject({ pod, weight, address, node }: TestEndpoint): KubeObject[] {
+  if (pod === undefined || weight === undefined) return [];
+  const metadata = { namespace: "default", name: pod, annotations: { "inroad.dev/weight": String(weight) } };
+  const spec = { nodeName: node, containers: [] };
+  return [{ apiVersion: "v1", kind: "Pod", metadata, spec, status: { podIP: address, phase: "Running" } }];
+}
+
 function serviceObject(service: TestService): KubeObject {
   return {
     apiVersion: "v1",
     kind: "Service",
-    metadata: { namespace: "default", name: service.name },
+    metadata: {
+      namespace: "default",
+      name: service.name,
+      ...(service.scheduler === undefined
+        ? {}
+        : { annotations: { "inroad.dev/scheduler": service.scheduler } }),
+    },
     spec: {
       type: service.type ?? "ClusterIP",
       clusterIP: service.clusterIP,

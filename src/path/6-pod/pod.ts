@@ -1,5 +1,5 @@
 /** One pod on a node, from its first sight to its last: sandbox, init containers, containers, status, deletion. */
-import type { NetNs } from "#kernel";
+import type { NetPlace } from "#kernel";
 import type { KubeObject } from "#kube";
 import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
@@ -17,14 +17,14 @@ import type { InitView } from "./status.ts";
 
 /** Makes and removes the network of pods; the node hop provides it. */
 export interface Sandboxes {
-  create(pod: PodId): Promise<{ readonly ns: NetNs; readonly address: string }>;
+  create(pod: PodId): Promise<{ readonly ns: NetPlace; readonly address: string }>;
   remove(pod: PodId): Promise<void>;
 }
 
 export interface PodContext {
   readonly node: { readonly name: string; readonly address: string };
   /** The node's namespace: for probes, and for pods in the host's network. */
-  readonly nodeNs: NetNs;
+  readonly nodeNs: NetPlace;
   readonly sandboxes: Sandboxes;
   readonly runnerFor: (pod: KubeObject, container: Container) => Runner;
   /** Ports that Services aim at, as of now. */
@@ -95,7 +95,7 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
       (container) => context.runnerFor(object, container).kind === "stand-in",
     );
 
-  const sandbox = async (): Promise<{ ns: NetNs; address: string }> => {
+  const sandbox = async (): Promise<{ ns: NetPlace; address: string }> => {
     if (spec.hostNetwork === true) return { ns: context.nodeNs, address: node.address };
     for (;;) {
       try {
