@@ -33,19 +33,18 @@ export function bootstrap(
 
 /** The default ServiceCIDR, and what follows from ServiceCIDRs and Services: before the first Service takes an address. */
 function prepareRanges(context: Context, cidrs: readonly string[]): () => void {
-  const apiVersion = "networking.k8s.io/v1";
-  const metadata = { name: DEFAULT_SERVICE_CIDR };
-  const ranges: KubeObject = { apiVersion, kind: "ServiceCIDR", metadata, spec: { cidrs } };
-  const [ofRanges, ofAddresses] = [
-    kindIn(context, ranges),
-    kindIn(context, { apiVersion, kind: "IPAddress" }),
-  ];
-  if (ofRanges === undefined || ofAddresses === undefined)
-    throw new Error("the registry has no ServiceCIDR or IPAddress");
+  const ranges: KubeObject = {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "ServiceCIDR",
+    metadata: { name: DEFAULT_SERVICE_CIDR },
+    spec: { cidrs },
+  };
+  const kind = kindIn(context, ranges);
+  if (kind === undefined) throw new Error("the registry has no ServiceCIDR");
   make(context, ranges);
   keep(context, ranges);
-  keepServiceCidrs(context, ofRanges);
-  return keepIpAddresses(context, ofAddresses);
+  keepServiceCidrs(context, kind);
+  return keepIpAddresses(context);
 }
 
 function make(context: Context, object: KubeObject): void {

@@ -35,13 +35,8 @@ function subresourcesOf(kind: KindInfo): SubresourceInfo[] {
       kind: scale ? "Scale" : kind.kind,
     };
   });
-  const extra = (kind.group === "" ? (extraSubresources[kind.plural] ?? []) : []).map((name) => ({
-    name,
-    verbs: ["get"],
-    group: "",
-    version: "",
-    kind: name === "proxy" ? `${kind.kind}ProxyOptions` : kind.kind,
-  }));
+  const known = kind.group === "" ? (extraSubresources[kind.plural] ?? []) : [];
+  const extra = known.map(({ group = "", version = "", ...item }) => ({ ...item, group, version }));
   return [...own, ...extra].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

@@ -3,6 +3,7 @@ import { messageOf } from "#lib/errors";
 import { handleBinding } from "./binding.ts";
 import type { Context, Request } from "./context.ts";
 import { handleDiscovery } from "./discovery.ts";
+import { handleEviction } from "./eviction.ts";
 import { negotiate } from "./negotiation.ts";
 import { handleOpenApi } from "./openapi.ts";
 import { handleLog, handleProxy } from "./proxy.ts";
@@ -98,6 +99,7 @@ const OBJECT: Readonly<Record<string, Handler>> = {
 const STATUS: Readonly<Record<string, Handler>> = { GET: handleGet, PUT: handleUpdate, PATCH: handlePatch };
 const SUBRESOURCES: Readonly<Record<string, Handler>> = {
   binding: handleBinding,
+  eviction: handleEviction,
   scale: handleScale,
   log: handleLog,
   proxy: handleProxy,

@@ -1,8 +1,8 @@
-import type { KindInfo, KubeObject } from "#kube";
-import { messageOf } from "#lib/errors";
+import { randomUUID } from "node:crypto";
+import type { KubeObject } from "#kube";
 import { familyOf } from "#lib/ip";
 import type { Context } from "./context.ts";
-import { create } from "./lifecycle.ts";
+import { timestamp } from "./lifecycle.ts";
 import { addressesOf, ownerOf } from "./service-allocation.ts";
 import { IP_ADDRESSES, isOfService, parentOf } from "./service-ranges.ts";
 
@@ -11,7 +11,7 @@ import { IP_ADDRESSES, isOfService, parentOf } from "./service-ranges.ts";
  * show what is taken; what counts is the Services themselves, so an object that somebody deletes or adds is put right.
  * @returns does at once what is due after the present turn
  */
-export function keepIpAddresses(context: Context, kind: KindInfo): () => void {
+export function keepIpAddresses(context: Context): () => void {
   const { store } = context;
   const held = new Map<string, Set<string>>();
   const pending = new Set<string>();
@@ -34,24 +34,31 @@ export function keepIpAddresses(context: Context, kind: KindInfo): () => void {
   };
   const release = (owner: string): void => {
     const keep = new Set(wanted(owner));
-    for (const address of held.get(owner) ?? [])
+    for (const address of [...(held.get(owner) ?? [])])
       if (!keep.has(address)) store.remove(IP_ADDRESSES, "", address);
   };
   const claim = (owner: string): void => {
     for (const address of wanted(owner)) {
-      if (store.get(IP_ADDRESSES, "", address) === undefined) make(context, kind, address, owner);
+      if (store.get(IP_ADDRESSES, "", address) === undefined) show(context, address, owner);
     }
   };
+  const note = (object: KubeObject, gone: boolean): void => {
+    if (!isOfService(object)) return;
+    const owner = parentOf(object);
+    const names = held.get(owner) ?? new Set();
+    if (gone) names.delete(object.metadata?.name ?? "");
+    else names.add(object.metadata?.name ?? "");
+    if (names.size === 0) held.delete(owner);
+    else held.set(owner, names);
+    later(owner);
+  };
+  for (const object of store.list(IP_ADDRESSES)) note(object, false);
   const subscriptions = [
     store.watch("services", undefined, store.revision(), ({ object }) => later(ownerOf(object))),
-    store.watch(IP_ADDRESSES, undefined, store.revision(), ({ type, object, previous }) => {
-      const name = object.metadata?.name ?? "";
-      held.get(parentOf(previous ?? object))?.delete(name);
-      if (!isOfService(object)) return;
-      const owner = parentOf(object);
-      if (type !== "DELETED") held.set(owner, (held.get(owner) ?? new Set()).add(name));
-      later(owner);
-    }),
+    // What an IPAddress belongs to never changes.
+    store.watch(IP_ADDRESSES, undefined, store.revision(), ({ type, object }) =>
+      note(object, type === "DELETED"),
+    ),
   ];
   context.closing.addEventListener("abort", () => {
     for (const subscription of subscriptions) subscription.close();
@@ -59,28 +66,20 @@ export function keepIpAddresses(context: Context, kind: KindInfo): () => void {
   return drain;
 }
 
-function make(context: Context, kind: KindInfo, address: string, owner: string): void {
+function show(context: Context, address: string, owner: string): void {
   const [namespace = "", name = ""] = owner.split("/");
-  const object: KubeObject = {
+  context.store.create(IP_ADDRESSES, {
     apiVersion: "networking.k8s.io/v1",
     kind: "IPAddress",
     metadata: {
       name: address,
+      uid: randomUUID(),
+      creationTimestamp: timestamp(context.now()),
       labels: {
         "ipaddress.kubernetes.io/ip-family": familyOf(address),
         "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
       },
     },
-    spec: { parentRef: { group: "", resource: "services", namespace, name } },
-  };
-  try {
-    create(
-      context,
-      { kind, namespace: undefined, name: undefined, subresource: undefined, rest: "" },
-      object,
-      false,
-    );
-  } catch (error) {
-    context.log.warn("an IPAddress was not made", { address, owner, reason: messageOf(error) });
-  }
+    spec: { parentRef: { resource: "services", namespace, name } },
+  });
 }

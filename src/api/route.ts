@@ -30,10 +30,26 @@ export interface Target {
   readonly rest: string;
 }
 
-/** Subresources that are no part of the registry of kinds. */
-export const extraSubresources: Readonly<Record<string, readonly string[]>> = {
-  pods: ["binding", "log", "proxy"],
-  nodes: ["proxy"],
+/** A subresource that is no part of the registry of kinds, as discovery tells of it. */
+export interface ExtraSubresource {
+  readonly name: string;
+  readonly verbs: readonly string[];
+  readonly kind: string;
+  /** Of `kind`, where it is not that of the resource. */
+  readonly group?: string;
+  readonly version?: string;
+}
+
+const PROXY_VERBS = ["create", "delete", "get", "patch", "update"];
+
+export const extraSubresources: Readonly<Record<string, readonly ExtraSubresource[]>> = {
+  pods: [
+    { name: "binding", verbs: ["create"], kind: "Binding" },
+    { name: "eviction", verbs: ["create"], kind: "Eviction", group: "policy", version: "v1" },
+    { name: "log", verbs: ["get"], kind: "Pod" },
+    { name: "proxy", verbs: PROXY_VERBS, kind: "PodProxyOptions" },
+  ],
+  nodes: [{ name: "proxy", verbs: PROXY_VERBS, kind: "NodeProxyOptions" }],
 };
 
 const NOTHING: Route = { to: "nothing" };
@@ -105,5 +121,7 @@ function resourceRoute(
 
 function hasSubresource(kind: KindInfo, subresource: string): boolean {
   if (kind.subresources.some((known) => known === subresource)) return true;
-  return kind.group === "" && (extraSubresources[kind.plural] ?? []).includes(subresource);
+  return (
+    kind.group === "" && (extraSubresources[kind.plural] ?? []).some((known) => known.name === subresource)
+  );
 }

@@ -3,19 +3,22 @@ import { test } from "node:test";
 import { kindOf } from "#kube";
 import { objectWarnings, warningHeaders } from "./warnings.ts";
 
-for (const name of ["DaemonSet", "StatefulSet"]) {
-  test(`a new ${name} is said to get no pods; a changed one is not said again`, () => {
-    const kind = kindOf("apps/v1", name);
-    assert.ok(kind);
-    assert.deepEqual(objectWarnings(kind, {}), [`${name} is accepted, not simulated: it gets no pods`]);
-    assert.deepEqual(objectWarnings(kind, {}, {}), []);
-  });
-}
-
-test("a kind that controllers act on has no such warning", () => {
-  const kind = kindOf("apps/v1", "Deployment");
+test("a new claim is said to get no storage; a changed one is not said again", () => {
+  const kind = kindOf("v1", "PersistentVolumeClaim");
   assert.ok(kind);
-  assert.deepEqual(objectWarnings(kind, {}), []);
+  const told = ["PersistentVolumeClaim is accepted, not simulated: nothing is bound to it"];
+  assert.deepEqual(objectWarnings(kind, {}), told);
+  assert.deepEqual(objectWarnings(kind, {}, {}), []);
+});
+
+test("a headless Service is told what it does not have", () => {
+  const kind = kindOf("v1", "Service");
+  assert.ok(kind);
+  const spec = { clusterIP: "None", externalIPs: ["192.0.2.1"], sessionAffinity: "ClientIP" };
+  assert.deepEqual(objectWarnings(kind, { spec }), [
+    'spec.externalIPs is ignored when `clusterIP` is "None"',
+    "spec.SessionAffinity is ignored for headless services",
+  ]);
 });
 
 test("warnings share one header, each once, without control characters", () => {

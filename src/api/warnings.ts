@@ -1,4 +1,3 @@
-import { notSimulated } from "#kube";
 import type { KindInfo, KubeObject } from "#kube";
 import { listAt, numberAt, recordAt, textAt } from "./fields.ts";
 
@@ -9,8 +8,9 @@ type Check = (object: KubeObject, old: KubeObject | undefined) => readonly strin
 const CHECKS: Readonly<Record<string, Check>> = {
   "core.v1.Service": (service) => {
     const spec = recordAt(service, "spec");
-    const ignored = spec["externalName"] !== undefined && spec["type"] !== "ExternalName";
-    return ignored ? ['spec.externalName is ignored when spec.type is not "ExternalName"'] : [];
+    const named = spec["externalName"] !== undefined && spec["type"] !== "ExternalName";
+    const ignored = named ? ['spec.externalName is ignored when spec.type is not "ExternalName"'] : [];
+    return spec["clusterIP"] === "None" ? [...ignored, ...ignoredWhenHeadless(spec)] : ignored;
   },
   "core.v1.Secret": (secret) => {
     if (secret["type"] !== "kubernetes.io/tls") return [];
@@ -19,6 +19,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
     return found ? [] : ["tls: failed to find any PEM data in certificate input"];
   },
   "core.v1.Pod": (pod, old) => (old === undefined ? repeatedPorts(pod) : []),
+  "core.v1.PersistentVolumeClaim": (_claim, old) =>
+    old === undefined ? ["PersistentVolumeClaim is accepted, not simulated: nothing is bound to it"] : [],
   "discovery.v1.EndpointSlice": (slice) =>
     slice["addressType"] === "FQDN" ? ["spec.addressType: FQDN endpoints are deprecated"] : [],
   "networking.v1.Ingress": (ingress, old) => {
@@ -30,6 +32,17 @@ const CHECKS: Readonly<Record<string, Check>> = {
       : [];
   },
 };
+
+function ignoredWhenHeadless(spec: Record<string, unknown>): string[] {
+  const because = 'is ignored when `clusterIP` is "None"';
+  return [
+    ...(textAt(spec, "loadBalancerIP") === "" ? [] : [`spec.loadBalancerIP ${because}`]),
+    ...(listAt(spec, "externalIPs").length === 0 ? [] : [`spec.externalIPs ${because}`]),
+    ...(spec["sessionAffinity"] === "ClientIP"
+      ? ["spec.SessionAffinity is ignored for headless services"]
+      : []),
+  ];
+}
 
 function repeatedPorts(pod: KubeObject): string[] {
   const seen = new Map<string, string>();
@@ -46,8 +59,7 @@ function repeatedPorts(pod: KubeObject): string[] {
 
 /** Warnings about one object that is being written. */
 export function objectWarnings(kind: KindInfo, object: KubeObject, old?: KubeObject): readonly string[] {
-  const unmoved = old === undefined ? notSimulated(kind) : undefined;
-  return [...(unmoved === undefined ? [] : [unmoved]), ...(CHECKS[kind.schema]?.(object, old) ?? [])];
+  return CHECKS[kind.schema]?.(object, old) ?? [];
 }
 
 /** Warnings that every request for a kind gets. */

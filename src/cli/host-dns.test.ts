@@ -46,3 +46,17 @@ test("the supervisor carries a query by TCP to a name server of the host, and to
     { type: "dns-tcp-answer", id: 7 },
   ]);
 });
+
+test("a query by TCP goes from the cluster through the supervisor and back", async (t) => {
+  const known = await nameServer(t);
+  const { createHostDns } = await import("../cluster/host-dns.ts");
+  const cluster = createHostDns((message) => void carry(message));
+  const carry = createTcpCarrier([known], (message) => {
+    if (message.type === "dns-tcp-answer") cluster.answered(message.id, message.reply);
+  });
+  const server = { address: "127.0.0.1", port: Number(known.split(":")[1]) };
+  const query = queryFor({ name: "a.example.", type: "A" });
+  const reply = decodeMessage(await cluster.carry(server, query, "tcp"));
+  assert.deepEqual([reply.rcode, reply.questions[0]?.name], [3, "a.example."]);
+  await assert.rejects(cluster.carry({ ...server, port: 1 }, query, "tcp"), { code: "NoUpstream" });
+});

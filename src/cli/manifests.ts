@@ -2,9 +2,9 @@
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { InroadError, codeOf } from "#lib/errors";
-import { kindOf, notSimulated, type KubeObject } from "#kube";
+import { kindOf, type KubeObject } from "#kube";
 import { parseManifests, type Manifest } from "#kube/manifests";
-import { applyDefaults, unknownFields, validate } from "#kube/server";
+import { applyDefaults, prepareForCreate, unknownFields, validate } from "#kube/server";
 
 export interface Loaded {
   readonly objects: readonly KubeObject[];
@@ -65,7 +65,7 @@ function errorsOf(manifest: Manifest): string[] {
   }
   const kind = kindOf(object.apiVersion, object.kind);
   if (kind === undefined) return [];
-  return validate(kind, applyDefaults(kind, withNamespace(object))).map(
+  return validate(kind, prepareForCreate(kind, applyDefaults(kind, withNamespace(object)))).map(
     (error) =>
       `${at(error.field)}: ${kind.kind} ${object.metadata?.name ?? ""}: ${error.field}: ${error.message}`,
   );
@@ -77,8 +77,7 @@ function warningsOf(manifest: Manifest): string[] {
   if (kind === undefined) {
     return [`${positionOf(manifest)}: ${object.kind} (${object.apiVersion}) is accepted, not simulated`];
   }
-  const unmoved = notSimulated(kind);
-  return [...(unmoved === undefined ? [] : [unmoved]), ...unknownFields(kind, object)].map(
+  return unknownFields(kind, object).map(
     (text) => `${positionOf(manifest)}: ${kind.kind} ${object.metadata?.name}: ${text}`,
   );
 }

@@ -33,6 +33,7 @@ export interface UpOptions {
   readonly filename: readonly string[];
   readonly kustomize?: string;
   readonly nodes: number;
+  readonly zones: readonly string[];
   readonly proxyMode: ProxyMode;
   readonly overlay: "vxlan";
   readonly publish: readonly string[];

@@ -328,7 +328,7 @@ function configOf(options: UpOptions, { stateDir, published, commands }: Equipme
   return {
     name: options.name,
     domain: "cluster.local",
-    nodes: nodeConfigs(options.nodes),
+    nodes: nodeConfigs(options.nodes, options.zones),
     proxyMode: options.proxyMode,
     serviceCIDR: "10.96.0.0/16",
     podCIDR: "10.244.0.0/16",

@@ -12,6 +12,7 @@ export function upCommand(): Command {
     .option("-k, --kustomize <dir>", "kustomization directory")
     .addOption(nameOption())
     .option("--nodes <n>", "number of nodes, 1 to 20", nodeCount, 2)
+    .option("--zones <names>", "zones of the nodes, in turn: --zones east,west", zoneNames, [])
     .addOption(
       new Option("--proxy-mode <mode>", "how Services reach pods")
         .choices(["nftables", "iptables", "ipvs", "userspace"])
@@ -77,4 +78,11 @@ function nodeCount(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 20) throw new InvalidArgumentError("1 to 20 nodes.");
   return value;
+}
+
+/** Zones become values of a label (topology.kubernetes.io/zone). */
+function zoneNames(text: string): string[] {
+  const names = text.split(",");
+  if (names.every((name) => /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(name))) return names;
+  throw new InvalidArgumentError("Names of letters, digits, '-', '_' and '.', with commas between them.");
 }

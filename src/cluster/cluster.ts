@@ -179,13 +179,16 @@ interface NodeParts {
 }
 
 /** Runs the pods of a node. */
-function startAgent({ node, ns, sandboxes, annotations }: NodePlace, parts: NodeParts): NodeAgent {
+function startAgent({ node, ns, sandboxes, policy, annotations }: NodePlace, parts: NodeParts): NodeAgent {
   const { config, log, ...rest } = parts;
+  const zone = config.nodes.find(({ name }) => name === node.name)?.zone;
+  const labels = zone === undefined ? {} : { "topology.kubernetes.io/zone": zone };
   return startNodeAgent({
     ...rest,
-    node: { ...node, annotations },
+    node: { ...node, labels, annotations },
     ns,
     sandboxes,
+    policy,
     commands: config.commands,
     stateDir: config.stateDir,
     dns: { address: addresses.dnsService, domain: config.domain },

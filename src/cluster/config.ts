@@ -25,6 +25,8 @@ export interface NodeConfig {
   readonly name: string;
   readonly address: string;
   readonly podCIDR: string;
+  /** Label `topology.kubernetes.io/zone`. */
+  readonly zone?: string;
 }
 
 export interface Publish {
@@ -50,11 +52,15 @@ export const addresses = {
   hostLinks: "100.126.0.0/16",
 } as const;
 
-/** `node-a`, `node-b` ... `node-z`, then `node-27` and on; at most 100. */
-export function nodeConfigs(count: number): NodeConfig[] {
+/**
+ * `node-a`, `node-b` ... `node-z`, then `node-27` and on; at most 100.
+ * @param zones given to the nodes in turn; nodes have no zone if there are none
+ */
+export function nodeConfigs(count: number, zones: readonly string[] = []): NodeConfig[] {
   return Array.from({ length: count }, (_, index) => ({
     name: index < 26 ? `node-${String.fromCharCode(97 + index)}` : `node-${index + 1}`,
     address: `172.30.0.${addresses.firstNode + index}`,
     podCIDR: `10.244.${index}.0/24`,
+    ...(zones.length === 0 ? {} : { zone: zones[index % zones.length] ?? "" }),
   }));
 }

@@ -83,7 +83,7 @@ export function createLoopbackCluster(config: ClusterConfig, log: Log): ClusterN
 }
 
 /** What users must know to find things: where the networks are, and which ports are not where they should be. */
-function notesOf(map: LoopbackMap, { services }: Snapshot): string[] {
+function notesOf(map: LoopbackMap, { services, policies }: Snapshot): string[] {
   const image = (address: string): string => imageOf(map, address) ?? address;
   const elsewhere = [...services.values()].flatMap(({ clusterIPs, loadBalancerIPs, ports }) =>
     [...clusterIPs, ...loadBalancerIPs].flatMap((address) =>
@@ -106,6 +106,7 @@ function notesOf(map: LoopbackMap, { services }: Snapshot): string[] {
         ]
       : []),
     `programs of this host come in as from the internet by the proxy socks5h://${image(addresses.internet)}:${clientProxyPort}`,
+    ...(policies.size === 0 ? [] : [`not in force without namespaces: ${policies.size} NetworkPolicies`]),
     ...elsewhere,
   ];
 }

@@ -3,7 +3,7 @@ import type { ConntrackEntry, ConntrackFilter, NetPlace } from "#kernel";
 import type { Log } from "#lib/log";
 import type { Snapshot } from "#model";
 import type { BalanceWriter } from "#path/load-balancer";
-import type { NodeIdentity } from "#path/node";
+import type { NodeIdentity, PolicyPlane } from "#path/node";
 import type { NodeAgentOptions, Sandboxes } from "#path/pod";
 import type { Proxy } from "#path/proxy";
 import type { LiveSnapshotSource } from "#client";
@@ -64,6 +64,7 @@ export interface NodePlace {
   readonly sandboxes: Sandboxes & {
     find(uid: string): { readonly ns: NetPlace; readonly address: string } | undefined;
   };
+  readonly policy: Pick<PolicyPlane, "covers" | "denied">;
   readonly annotations: Readonly<Record<string, string>>;
 }
 

@@ -36,6 +36,7 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
     balanced: network.balanced,
     proxyMode: config.proxyMode,
     proxies: options.proxies,
+    policies: new Map([...network.nodes].map(([name, { policy }]) => [name, policy])),
     locate: ({ kind, namespace, name }: ObjectRef) => locations[`${kind} ${namespace ?? ""}/${name}`],
   };
   return serveControl(join(config.stateDir, "control.sock"), {

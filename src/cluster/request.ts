@@ -68,13 +68,16 @@ export async function sendRequest(sender: Sender, wanted: RequestToSend): Promis
     const address = await addressAt(sender, url.hostname, seen);
     timing.dns = since(started);
     const connecting = performance.now();
-    socket = tcpConnect(sender.ns, address, port);
+    const connection = tcpConnect(sender.ns, address, port);
+    socket = connection;
     // Who waits for an event hears of errors by it; between two of them nobody does.
     socket.on("error", () => undefined);
     seen.server = { address, port };
+    // Where its first packet is kept back, the connection is found by its own end.
+    setImmediate(() => noteOwnEnd(sender.ns, connection, seen));
     await within(once(socket, "connect"), connectTimeoutMs, socket, "connect");
     timing.connect = since(connecting);
-    seen.client = endsOf(sender.ns, socket).local;
+    noteOwnEnd(sender.ns, socket, seen);
     const securing = performance.now();
     const channel = url.protocol === "https:" ? await secure(sender, url.hostname, socket, seen) : socket;
     if (channel !== socket) timing.tls = since(securing);
@@ -86,6 +89,14 @@ export async function sendRequest(sender: Sender, wanted: RequestToSend): Promis
     socket?.destroy();
   }
   return { ...seen, requestId, timing: { ...timing, total: since(started) } };
+}
+
+function noteOwnEnd(
+  ns: NetPlace,
+  socket: Socket,
+  seen: { -readonly [K in keyof SentRequest]?: SentRequest[K] },
+): void {
+  if (socket.localAddress !== undefined) seen.client = endsOf(ns, socket).local;
 }
 
 /** The id that the user gave the request, in whatever case the header is written. */

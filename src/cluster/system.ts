@@ -8,7 +8,11 @@ export const controllerName = "inroad.dev/ingress";
 export const ingressService = { namespace: "inroad-system", name: "inroad-ingress" } as const;
 export const debugPort = 10254;
 
+/** Labels by which people's policies and monitors find what every cluster has. */
+const usualLabels: Readonly<Record<string, Record<string, string>>> = { dns: { "k8s-app": "kube-dns" } };
+
 const labelsOf = (component: string): Record<string, string> => ({
+  ...usualLabels[component],
   "app.kubernetes.io/managed-by": "inroad",
   [componentLabel]: component,
 });

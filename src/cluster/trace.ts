@@ -3,8 +3,9 @@ import type { Client } from "#client";
 import type { ConntrackEntry } from "#kernel";
 import { endpointText, type ObjectRef, type Snapshot } from "#model";
 import { observe as observeIngress } from "#path/ingress";
-import { leftBy } from "#path/node";
-import { listFor, type Proxy, type ProxyMode, type Rotation } from "#path/proxy";
+import { leftBy, type PolicyPlane } from "#path/node";
+import { listFor, rememberedKey, type Proxy, type ProxyMode, type Rotation } from "#path/proxy";
+import type { ProxyFacts } from "#path";
 import {
   accountOf,
   compare,
@@ -25,7 +26,9 @@ export interface TraceContext {
   readonly balanced: ClusterNetwork["balanced"];
   readonly proxyMode: ProxyMode;
   /** By node. */
-  readonly proxies: ReadonlyMap<string, Pick<Proxy, "rotation" | "rulesOf" | "silent">>;
+  readonly proxies: ReadonlyMap<string, Pick<Proxy, "remembered" | "rotation" | "rulesOf" | "silent">>;
+  /** The NetworkPolicies in force, by node. */
+  readonly policies: ReadonlyMap<string, Pick<PolicyPlane, "denied">>;
   /** `file:line` of an object in the user's manifests. */
   readonly locate: (object: ObjectRef) => string | undefined;
 }
@@ -34,6 +37,9 @@ export interface TraceOrder extends RequestToSend {
   readonly from: string;
   readonly dryRun: boolean;
 }
+
+/** How long a component may take to tell what it knows of a request. */
+const EVIDENCE_PATIENCE_MS = 3000;
 
 interface End {
   readonly address: string;
@@ -47,8 +53,9 @@ export async function traceRequest(context: TraceContext, sender: Sender, order:
   const snapshot = context.snapshot();
   const options = { locate: context.locate };
   const known = { internetAddress: addresses.internet, proxies: factsOf(context) };
-  const turns = await readTurns(context, predict(snapshot, request, undefined, known));
-  const proxies = { ...known.proxies, turns };
+  const first = predict(snapshot, request, undefined, known);
+  const [turns, remembered] = await Promise.all([readTurns(context, first), readRemembered(context, first)]);
+  const proxies = { ...known.proxies, turns, remembered };
   if (dryRun) {
     const prediction = predict(snapshot, request, undefined, { ...known, proxies });
     return compare(prediction, undefined, options);
@@ -89,6 +96,25 @@ async function readTurns(
   return new Map(await Promise.all(read));
 }
 
+/** Which endpoint every node remembers for the clients that the request is sent by, where a Service wants that. */
+async function readRemembered(
+  { proxies }: TraceContext,
+  prediction: Prediction,
+): Promise<NonNullable<ProxyFacts["remembered"]>> {
+  const read = [...proxies].map(async ([node, proxy]) => {
+    const asked = crossings(prediction).flatMap(({ place, flow }) => {
+      const list = listFor(prediction.snapshot, { ...place, node }, flow);
+      return list === undefined ? [] : [{ list, client: flow.source.address }];
+    });
+    const known = asked.map(async ({ list, client }) => {
+      const met = await proxy.remembered(list, client).catch(() => undefined);
+      return met === undefined ? [] : [[rememberedKey(list, client), met.endpoint] as const];
+    });
+    return [node, new Map((await Promise.all(known)).flat())] as const;
+  });
+  return new Map(await Promise.all(read));
+}
+
 async function readRules(
   { proxies }: TraceContext,
   prediction: Prediction,
@@ -121,9 +147,19 @@ async function gather(context: TraceContext, snapshot: Snapshot, sent: SentReque
     keptBy: context.proxyMode === "userspace" ? "proxy record" : "conntrack",
     conntrack: tracked,
     routes: await routes(context.client, snapshot, tracked),
+    denied: await deniedBy(context),
     ...(ingress === undefined ? {} : { ingress }),
     ...(pod === undefined ? {} : { pod }),
   };
+}
+
+/** What policies kept back on each node that could be read. */
+async function deniedBy({ policies }: TraceContext): Promise<NonNullable<Observations["denied"]>> {
+  const read = [...policies].map(async ([node, policy]) => {
+    const entries = await policy.denied().catch(() => undefined);
+    return entries === undefined ? [] : [{ node, entries }];
+  });
+  return (await Promise.all(read)).flat();
 }
 
 async function ingressRecord(
@@ -135,11 +171,17 @@ async function ingressRecord(
   const found = await Promise.all(
     pods.map(async ({ namespace, name }) => {
       const pod = { namespace, name };
-      const record = await observeIngress(client.transport, pod, requestId).catch(() => undefined);
+      const asked = observeIngress(client.transport, pod, requestId).catch(() => undefined);
+      const record = await Promise.race([asked, nothingAfter(EVIDENCE_PATIENCE_MS)]);
       return record && { ...record, pod };
     }),
   );
   return found.find((record) => record !== undefined);
+}
+
+/** NetworkPolicies of the component may keep the question back, too. */
+function nothingAfter(milliseconds: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), milliseconds).unref());
 }
 
 async function connections(

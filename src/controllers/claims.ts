@@ -33,17 +33,21 @@ export function decideClaims<T extends KubeObject>(
   return { owned, adopt, release: isDeleting(owner) ? [] : release };
 }
 
-/** Carries out what `decideClaims` says of the objects that the owner controls or could control; returns those it has. */
+/**
+ * Carries out what `decideClaims` says of the objects that the owner controls or could control; returns those it has.
+ * @param mayAdopt of those that nobody controls only these are taken over
+ */
 export async function claim<T extends KubeObject>(
   writer: Writer,
   informer: Informer<T>,
   info: KindInfo,
   owner: KubeObject,
   selector: LabelSelector | undefined,
+  mayAdopt: (object: T) => boolean = () => true,
 ): Promise<readonly T[]> {
   const candidates = [
     ...informer.indexed("owner", uidOf(owner)),
-    ...informer.indexed("orphans", namespaceOf(owner)),
+    ...informer.indexed("orphans", namespaceOf(owner)).filter(mayAdopt),
   ];
   const { owned, adopt, release } = decideClaims(owner, selector, candidates);
   const withOwners = (object: T, owners: unknown): Promise<T> =>

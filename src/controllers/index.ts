@@ -10,7 +10,9 @@ import {
   systemClock,
 } from "#client";
 import type { Context } from "./context.ts";
+import { startDaemonSets } from "./daemon-set.ts";
 import { startDeployments } from "./deployment.ts";
+import { startDisruption } from "./disruption.ts";
 import { startEndpointsMirror } from "./endpoints-mirror.ts";
 import { startEndpointSlices } from "./endpointslice.ts";
 import { startFindingEvents } from "./finding-events.ts";
@@ -20,6 +22,7 @@ import { startPodCollector } from "./pod-collector.ts";
 import { startReplicaSets } from "./replicaset.ts";
 import { startScheduler } from "./scheduler.ts";
 import { startServiceAddresses } from "./service-address.ts";
+import { startStatefulSets } from "./stateful-set.ts";
 import { startTaintEviction } from "./taint-eviction.ts";
 
 export interface ControllersOptions {
@@ -63,6 +66,8 @@ export function startControllers(options: ControllersOptions): Controllers {
   const loops: readonly Controller[] = [
     startDeployments(context),
     startReplicaSets(context),
+    startStatefulSets(context),
+    startDaemonSets(context),
     startScheduler(context),
     startEndpointSlices(context),
     startEndpointsMirror(context),
@@ -71,6 +76,7 @@ export function startControllers(options: ControllersOptions): Controllers {
     startNodeLifecycle(context, grace),
     startPodCollector(context, grace),
     startTaintEviction(context),
+    startDisruption(context),
   ];
   return {
     synced: source.synced,

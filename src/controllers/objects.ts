@@ -1,11 +1,18 @@
 /** Kubernetes objects as the controllers read them, and the questions that several controllers ask of them. */
-import type { Deployment as DeploymentWire, ReplicaSet as ReplicaSetWire } from "kubernetes-types/apps/v1.js";
+import type {
+  DaemonSet as DaemonSetWire,
+  Deployment as DeploymentWire,
+  ReplicaSet as ReplicaSetWire,
+  StatefulSet as StatefulSetWire,
+} from "kubernetes-types/apps/v1.js";
 import type { Node as NodeWire, Pod as PodWire, Service as ServiceWire } from "kubernetes-types/core/v1.js";
 import { kindOf, type KindInfo, type KubeObject, type OwnerReference } from "#kube";
 import { apiVersionOf, type EventSubject } from "#client";
 
 export type Deployment = DeploymentWire & KubeObject;
 export type ReplicaSet = ReplicaSetWire & KubeObject;
+export type StatefulSet = StatefulSetWire & KubeObject;
+export type DaemonSet = DaemonSetWire & KubeObject;
 export type Pod = PodWire & KubeObject;
 export type Node = NodeWire & KubeObject;
 export type Service = ServiceWire & KubeObject;

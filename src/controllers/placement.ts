@@ -73,7 +73,8 @@ function refusalMessage(reasons: readonly string[]): string {
   return parts.length === 0 ? list : `0/${reasons.length} nodes are available: ${list}.`;
 }
 
-function tolerated(pod: Pod, taint: Taint): boolean {
+/** Whether any toleration of the pod covers a taint. */
+export function tolerated(pod: Pod, taint: Taint): boolean {
   return (pod.spec?.tolerations ?? []).some((toleration) => tolerates(toleration, taint));
 }
 
@@ -95,7 +96,8 @@ function avoidance(pod: Pod, node: Node): number {
   ).length;
 }
 
-function selects(pod: Pod, node: Node): boolean {
+/** Whether the pod's node selector and required node affinity accept the node. */
+export function selects(pod: Pod, node: Node): boolean {
   const labels = labelsOf(node);
   const wanted = Object.entries(pod.spec?.nodeSelector ?? {});
   const terms =

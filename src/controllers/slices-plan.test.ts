@@ -52,6 +52,8 @@ function service(spec: object = {}, labels: Record<string, string> = {}): Servic
   };
 }
 
+const nothing: SlicesPlan = { create: [], update: [], remove: [] };
+
 function plan(input: Partial<SlicesInput> & { pods: readonly Pod[] }): ServiceSlicesPlan {
   return planSlices({
     service: service(),
@@ -281,7 +283,7 @@ test("hints: topology aware routing goes before trafficDistribution, in each fam
       ]),
   });
   const hints = create.map(({ endpoints }) => endpoints?.map((one) => one.hints));
-  const expected = [{ forZones: [{ name: "node-b" }] }, { forZones: [{ name: "node-a" }] }];
+  const expected = [{ forZones: [{ name: "node-a" }] }, { forZones: [{ name: "node-b" }] }];
   assert.deepEqual(hints, [expected, expected]);
   const why = "Topology Aware Hints has been enabled";
   assert.deepEqual(topology, [

@@ -25,6 +25,9 @@ const watched = [
   ["v1", "Event"],
   ["apps/v1", "Deployment"],
   ["apps/v1", "ReplicaSet"],
+  ["apps/v1", "StatefulSet"],
+  ["apps/v1", "DaemonSet"],
+  ["policy/v1", "PodDisruptionBudget"],
   ["discovery.k8s.io/v1", "EndpointSlice"],
   ["networking.k8s.io/v1", "Ingress"],
 ] as const;

@@ -239,3 +239,47 @@ test("no pod is made twice, however many changes come at once", async () => {
   await cluster.until("rolled out", isRolledOut);
   assert.equal(made.size, 40);
 });
+
+test("a StatefulSet starts its pods one after the other, and stops them from the last", async () => {
+  const order: string[] = [];
+  cluster.runAgents((pod) => {
+    const change = `${pod.metadata?.deletionTimestamp === undefined ? "+" : "-"}${nameOf(pod)}`;
+    if (!order.includes(change)) order.push(change);
+  });
+  const { spec } = deployment();
+  const stateful = kind("apps/v1", "StatefulSet");
+  await cluster.client.create(stateful, {
+    metadata: { name: "db", namespace: "default" },
+    spec: { ...Object(spec), serviceName: "db" },
+  });
+  await cluster.until("three pods", () => pods().filter(isReady).length === 3);
+  assert.deepEqual(order, ["+db-0", "+db-1", "+db-2"]);
+  await cluster.client.patch(stateful, "db", "default", { spec: { replicas: 1 } }, { type: "merge" });
+  await cluster.until("one pod", () => cluster.all("v1", "Pod").length === 1);
+  assert.deepEqual(order.slice(3), ["-db-2", "-db-1"]);
+});
+
+test("a DaemonSet follows the nodes, and a budget counts what may be disrupted", async () => {
+  cluster.runAgents();
+  const { selector, template } = Object(deployment()["spec"]) as Record<string, unknown>;
+  await cluster.client.create(kind("apps/v1", "DaemonSet"), {
+    metadata: { name: "log", namespace: "default" },
+    spec: { selector, template },
+  });
+  await cluster.client.create(kind("policy/v1", "PodDisruptionBudget"), {
+    metadata: { name: "log", namespace: "default" },
+    spec: { minAvailable: 1, selector },
+  });
+  const allowed = () =>
+    Object(cluster.all("policy/v1", "PodDisruptionBudget")[0]?.["status"]) as { disruptionsAllowed?: number };
+  const places = (): string =>
+    pods()
+      .map((pod) => pod.spec?.nodeName ?? "")
+      .toSorted(byText)
+      .join();
+  await cluster.until("a pod on each node", () => places() === "node-a,node-b");
+  await cluster.until("one may go", () => allowed().disruptionsAllowed === 1);
+  await cluster.addNode("node-c");
+  await cluster.until("the new node too", () => places() === "node-a,node-b,node-c");
+  await cluster.until("two may go", () => allowed().disruptionsAllowed === 2);
+});

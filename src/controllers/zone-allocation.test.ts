@@ -32,7 +32,7 @@ function counts(zones: Iterable<string>): string {
   const sum = new Map<string, number>();
   for (const zone of zones) sum.set(zone, (sum.get(zone) ?? 0) + 1);
   return [...sum]
-    .sort()
+    .sort(([a], [b]) => a.localeCompare(b))
     .map(([zone, count]) => `${zone}:${count}`)
     .join(" ");
 }

@@ -14,6 +14,7 @@ export { clearPorts, createPortTable, portIn, setPort } from "./port-table.ts";
 export type { End, LoopbackMap } from "./loopback.ts";
 export { createLoopbackNetwork, keyOf } from "./loopback-network.ts";
 export type { Claim, DatagramFlow, LoopbackNetwork, ServiceEnd, Steering } from "./loopback-network.ts";
+export { openUdpBatch } from "./udp-batch.ts";
 export { findProgram } from "./programs.ts";
 export { run, spawnIn } from "./run.ts";
 export { bridgeBatch, getSysctl, ipBatch, routeGet, setSysctls } from "./network.ts";

@@ -20,6 +20,9 @@ const { functions: libc } = ffi.dlopen("libc.so.6", {
   close: { arguments: ["i32"], return: "i32" },
   send: { arguments: ["i32", "buffer", "u64", "i32"], return: "i64" },
   recv: { arguments: ["i32", "buffer", "u64", "i32"], return: "i64" },
+  recvmmsg: { arguments: ["i32", "buffer", "u32", "i32", "pointer"], return: "i32" },
+  sendmmsg: { arguments: ["i32", "buffer", "u32", "i32"], return: "i32" },
+  getsockname: { arguments: ["i32", "buffer", "buffer"], return: "i32" },
   if_nametoindex: { arguments: ["string"], return: "u32" },
   waitpid: { arguments: ["i32", "buffer", "i32"], return: "i32" },
   __errno_location: { arguments: [], return: "pointer" },
@@ -107,7 +110,7 @@ export function familyOf(address: string): 4 | 6 {
 }
 
 /** struct sockaddr_in (16 bytes) or sockaddr_in6 (28 bytes). */
-function socketAddress(address: string, port: number): Buffer {
+export function socketAddress(address: string, port: number): Buffer {
   const family = familyOf(address);
   const bytes = Buffer.alloc(family === 4 ? 16 : 28);
   writeNative(bytes, family === 4 ? AF_INET : AF_INET6, 2);
@@ -190,4 +193,40 @@ export function sendNetlinkBatch(protocol: number, batch: Buffer): boolean {
 /** Index of a network device of the current namespace; 0 if there is none of that name. */
 export function deviceIndex(name: string): number {
   return libc.if_nametoindex(name);
+}
+
+/** Nothing to read, or no room to write: errno of Linux. */
+const EAGAIN = 11;
+const EINTR = 4;
+const MSG_DONTWAIT = 0x40;
+
+/**
+ * recvmmsg(2): fills the first of `count` struct mmsghdr, which and whose memory the caller keeps referenced. Returns how many;
+ * 0 when there is nothing, or when all that came was an error that an earlier datagram met.
+ */
+export function receiveMany(fd: number, headers: Buffer, count: number): number {
+  const result = libc.recvmmsg(fd, headers, count, MSG_DONTWAIT, 0n);
+  return Math.max(result, 0);
+}
+
+/** sendmmsg(2): returns how many were sent; 0 when the first cannot be, `full` when there is no room now. */
+export function sendMany(fd: number, headers: Buffer, count: number): number | "full" {
+  const result = libc.sendmmsg(fd, headers, count, MSG_DONTWAIT);
+  if (result > 0) return result;
+  const errno = ffi.getInt32(errnoAddress, 0);
+  return errno === EAGAIN || errno === EINTR ? "full" : 0;
+}
+
+/** The port that a bound socket has. */
+export function socketPort(fd: number): number {
+  const name = Buffer.alloc(28);
+  const length = Buffer.alloc(4);
+  writeNative(length, name.length, 4);
+  check(libc.getsockname(fd, name, length), "getsockname");
+  return name.readUInt16BE(2);
+}
+
+/** close(2). Node's own closeSync warns of descriptors that it has not opened. */
+export function closeDescriptor(fd: number): void {
+  libc.close(fd);
 }

@@ -37,10 +37,15 @@ export async function nft(
 /**
  * Carries out an iptables-restore text without flushing what it does not name (`--noflush`), waiting up to five
  * seconds for the lock of other users.
+ * @param program `iptables-restore`, `ip6tables-legacy-restore` ...
  * @throws InroadError `IptablesFailed` with what iptables-restore said.
  */
-export async function iptablesRestore(ns: NetNs | undefined, text: string): Promise<void> {
-  await runOrThrow(ns, "iptables-restore", ["--noflush", "--wait", "5"], {
+export async function iptablesRestore(
+  ns: NetNs | undefined,
+  text: string,
+  program = "iptables-restore",
+): Promise<void> {
+  await runOrThrow(ns, program, ["--noflush", "--wait", "5"], {
     code: "IptablesFailed",
     input: text,
   });

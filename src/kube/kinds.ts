@@ -61,15 +61,8 @@ export const kinds: readonly KindInfo[] = [
   define("networking.k8s.io", "IPAddress", "ipaddresses", { short: ["ip"], cluster: true }),
   define("networking.k8s.io", "NetworkPolicy", "networkpolicies", { short: ["netpol"] }),
   define("networking.k8s.io", "ServiceCIDR", "servicecidrs", { sub: ["status"], cluster: true }),
+  define("policy", "PodDisruptionBudget", "poddisruptionbudgets", { short: ["pdb"], sub: ["status"] }),
 ];
-
-/** Kinds of the registry that would make pods in a real cluster and make none here. */
-const storedOnly: ReadonlySet<string> = new Set(["apps.v1.DaemonSet", "apps.v1.StatefulSet"]);
-
-/** What people must be told about a kind that is stored and served while nothing acts on it; undefined for others. */
-export function notSimulated({ kind, schema }: KindInfo): string | undefined {
-  return storedOnly.has(schema) ? `${kind} is accepted, not simulated: it gets no pods` : undefined;
-}
 
 /** `apps/v1`, or `v1` for the core group. */
 function apiVersionOf(resource: Pick<Resource, "group" | "version">): string {

@@ -15,6 +15,7 @@ const generationKinds = new Set([
   "networking.v1.IngressClass",
   "networking.v1.NetworkPolicy",
   "discovery.v1.EndpointSlice",
+  "policy.v1.PodDisruptionBudget",
 ]);
 
 /** A Node comes with the status that its agent reports. */

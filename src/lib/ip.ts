@@ -34,6 +34,24 @@ export function canonicalCidr(text: string): string | undefined {
   return `${canonicalAddress(network.toString())}/${bits}`;
 }
 
+/** Whether an address lies in a network, `fd00::1` in `fd00::/8`; never in one of the other family. */
+export function isInside(address: string, cidr: string): boolean {
+  if (familyOf(address) !== familyOf(cidr)) return false;
+  const [network, bits] = ipaddr.parseCIDR(cidr);
+  return ipaddr.parse(address).match(network, bits);
+}
+
+/** These networks without those that lie in another one of them, and without duplicates. */
+export function withoutContained(cidrs: readonly string[]): readonly string[] {
+  const bitsOf = (cidr: string): number => Number(cidr.split("/")[1]);
+  const kept: string[] = [];
+  for (const cidr of cidrs.toSorted((a, b) => bitsOf(a) - bitsOf(b))) {
+    const [address = ""] = cidr.split("/");
+    if (!kept.some((wider) => isInside(address, wider))) kept.push(cidr);
+  }
+  return kept;
+}
+
 /** A text by which addresses sort: IPv4 before IPv6, then by number. */
 export function addressOrder(address: string): string {
   const bytes = ipaddr.parse(address).toByteArray();
@@ -84,4 +102,11 @@ export function numberAddress(value: bigint, family: IpFamily): string {
   const digits = value.toString(16).padStart(family === "IPv4" ? 8 : 32, "0");
   const address = ipaddr.fromByteArray([...Buffer.from(digits, "hex")]);
   return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
+}
+
+/** Whether an address lies in a network, of either family. Throws for anything but an address and a network. */
+export function inNetwork(address: string, network: string): boolean {
+  const [base, prefix] = ipaddr.parseCIDR(network);
+  const parsed = ipaddr.parse(address);
+  return parsed.kind() === base.kind() && parsed.match(base, prefix);
 }

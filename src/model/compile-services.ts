@@ -13,7 +13,7 @@ const DEFAULT_AFFINITY_SECONDS = 10_800;
 
 const triggerAnnotation = "endpoints.kubernetes.io/last-change-trigger-time";
 
-const schedulerAnnotation = "inroad.dev/scheduler";
+export const schedulerAnnotation = "inroad.dev/scheduler";
 
 const schedulers: readonly Scheduler[] = ["rr", "wrr", "lc", "sh"];
 

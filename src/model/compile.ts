@@ -9,13 +9,13 @@ import {
   mergeHosts,
   ownership,
 } from "./compile-ingress.ts";
+import { compilePolicies } from "./compile-all-policies.ts";
 import { compileNode } from "./compile-nodes.ts";
 import { compilePod, isTerminal } from "./compile-pods.ts";
 import { compileRanges } from "./compile-ranges.ts";
 import { forEach } from "./each-object.ts";
 import { perObject } from "./memo.ts";
 import { conflictFindings, ingressFindings } from "./findings-ingress.ts";
-import { policyFinding } from "./findings-policy.ts";
 import { compilePublicNames } from "./public-names.ts";
 import { indexPods, type PodIndex } from "./pod-index.ts";
 import { byAge, type ClusterObjects, type CompileOptions, keyOf, nameOf } from "./objects.ts";
@@ -35,9 +35,8 @@ export function compile(objects: ClusterObjects, options: CompileOptions): Snaps
   );
   const findings: Finding[] = [...nodeFindings, ...podFindings, ...serviceFindings];
   const routes = compileRoutes(objects, options, services, findings);
-  forEach(objects.networkPolicies ?? [], "NetworkPolicy", findings, (object) => {
-    findings.push(policyFinding(object, index));
-  });
+  const { policies, findings: policyFindings } = compilePolicies(objects, { nodes, pods, index, services });
+  findings.push(...policyFindings);
   return {
     domain: options.domain,
     nodes,
@@ -46,6 +45,7 @@ export function compile(objects: ClusterObjects, options: CompileOptions): Snaps
     namespaces: new Set(objects.namespaces.map(nameOf).sort()),
     services,
     serviceCIDRs: compileRanges(objects.serviceCIDRs ?? []),
+    policies,
     routes,
     publicNames: publicNamesOf(objects.ingresses)(objects.services),
     findings,

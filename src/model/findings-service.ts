@@ -3,7 +3,8 @@ import type { KubeObject } from "#kube";
 import type { Service } from "kubernetes-types/core/v1.js";
 import { annotationFindings, readAnnotations } from "./external-dns.ts";
 import type { PodIndex } from "./pod-index.ts";
-import type { Finding, ServiceModel } from "./types.ts";
+import { schedulerAnnotation } from "./compile-services.ts";
+import type { Finding, Scheduler, ServiceModel } from "./types.ts";
 import { asService } from "./views.ts";
 
 type Note = Omit<Finding, "object">;
@@ -14,7 +15,12 @@ export function serviceFindings(
   pods: PodIndex,
 ): readonly Finding[] {
   const ref = { kind: "Service", namespace: service.namespace, name: service.name };
-  const notes = [...selectorNotes(service, pods), ...fieldNotes(object), ...annotationNotes(object)];
+  const notes = [
+    ...selectorNotes(service, pods),
+    ...fieldNotes(object),
+    ...schedulerNotes(object),
+    ...annotationNotes(object),
+  ];
   return [
     ...notes.map((note) => ({ ...note, object: ref })),
     ...annotationFindings(object, ref),
@@ -87,70 +93,72 @@ function targetPortMissing(field: string, name: string, names: readonly string[]
   };
 }
 
-/** Fields that Inroad stores but does not carry out: whether one is set, and whether it can change where packets go. */
-const unimplementedFields: readonly {
+/** Fields that are not carried out everywhere: whether one is set, and what is to be known of it. */
+const partlyImplementedFields: readonly {
+  readonly code: string;
   readonly field: string;
   readonly isSet: (spec: NonNullable<Service["spec"]>) => boolean;
   readonly what: string;
-  readonly affectsRouting: boolean;
+  readonly mend: string;
 }[] = [
   {
-    field: "spec.sessionAffinity",
-    isSet: (spec) => spec.sessionAffinity === "ClientIP",
-    what: "session affinity ClientIP is not implemented: connections of one client go round robin",
-    affectsRouting: true,
-  },
-  {
-    field: "spec.trafficDistribution",
-    isSet: (spec) => "trafficDistribution" in spec && spec.trafficDistribution !== undefined,
-    what: "trafficDistribution is not implemented: near and far endpoints are chosen alike",
-    affectsRouting: true,
-  },
-  {
-    field: "spec.loadBalancerSourceRanges",
-    isSet: (spec) => (spec.loadBalancerSourceRanges ?? []).length > 0,
-    what: "loadBalancerSourceRanges is not implemented: every client is let in",
-    affectsRouting: true,
-  },
-  {
+    code: "ExternalIPsOff",
     field: "spec.externalIPs",
     isSet: (spec) => (spec.externalIPs ?? []).length > 0,
-    what: "externalIPs is not implemented: nothing is reached by these addresses",
-    affectsRouting: false,
+    what: "externalIPs are not served unless the proxy is told to: whoever may write Services could take over any address (CVE-2020-8554)",
+    mend: "use a Service of type LoadBalancer, or start the proxy with --external-ips",
   },
   {
+    code: "NotImplemented",
     field: "spec.ports",
     isSet: (spec) => (spec.ports ?? []).some((port) => port.protocol === "SCTP"),
-    what: "SCTP ports are not implemented",
-    affectsRouting: false,
-  },
-  {
-    field: "spec.ipFamilies",
-    isSet: (spec) => (spec.ipFamilies ?? []).includes("IPv6"),
-    what: "IPv6 is not implemented: only the IPv4 addresses of this Service are served",
-    affectsRouting: false,
+    what: "SCTP is led to the endpoints, but stand-ins do not answer it",
+    mend: "map the container to a command that listens on SCTP",
   },
 ];
 
 function fieldNotes(object: KubeObject): Note[] {
   const { spec } = asService(object);
   if (spec === undefined) return [];
-  return unimplementedFields
+  return partlyImplementedFields
     .filter(({ isSet }) => isSet(spec))
-    .map(({ field, what, affectsRouting }) => ({
-      code: "NotImplemented",
+    .map(({ code, field, what, mend }) => ({
+      code,
       severity: "warning" as const,
       field,
       message: what,
-      mend: "remove the field if it does not matter here",
-      affectsRouting,
+      mend,
+      affectsRouting: false,
     }));
+}
+
+/** What modes of rules can keep which scheduler; every one of them can take turns. */
+const schedulerModes: Readonly<Record<Scheduler, string | undefined>> = {
+  rr: undefined,
+  wrr: undefined,
+  lc: "ipvs and userspace",
+  sh: "nftables, ipvs and userspace",
+};
+
+function schedulerNotes(object: KubeObject): Note[] {
+  const wanted = object.metadata?.annotations?.[schedulerAnnotation];
+  if (wanted === undefined) return [];
+  const note = { field: `metadata.annotations[${schedulerAnnotation}]`, affectsRouting: false };
+  if (!Object.hasOwn(schedulerModes, wanted)) {
+    const known = Object.keys(schedulerModes).join(", ");
+    const message = `there is no scheduler ${wanted}: the endpoints take turns`;
+    return [
+      { ...note, code: "UnknownScheduler", severity: "warning", message, mend: `write one of ${known}` },
+    ];
+  }
+  const modes = schedulerModes[wanted as Scheduler];
+  if (modes === undefined) return [];
+  const message = `scheduler ${wanted} is kept by the proxy modes ${modes}; in the others the endpoints take turns`;
+  return [{ ...note, code: "SchedulerByMode", severity: "info", message }];
 }
 
 /** Annotations by which other products change where a Service's traffic goes: prefix (or whole key) and product. */
 const routingAnnotations: readonly (readonly [prefix: string, product: string])[] = [
-  ["service.kubernetes.io/topology-mode", "topology aware routing"],
-  ["service.kubernetes.io/topology-aware-hints", "topology aware routing"],
   ["service.beta.kubernetes.io/", "a cloud's load balancer"],
   ["service.cilium.io/", "Cilium"],
   ["kube-router.io/service.", "kube-router"],

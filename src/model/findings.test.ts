@@ -60,23 +60,43 @@ test("a targetPort name that no selected pod has is reported", () => {
 
 /** Fields of a Service's spec, and what is said of them. */
 const fields: readonly (readonly [more: Record<string, unknown>, expected: readonly string[]])[] = [
-  [{ sessionAffinity: "ClientIP" }, ["NotImplemented affects routing"]],
-  [{ sessionAffinity: "None" }, []],
-  [{ trafficDistribution: "PreferSameZone" }, ["NotImplemented affects routing"]],
-  [{ loadBalancerSourceRanges: ["10.0.0.0/8"] }, ["NotImplemented affects routing"]],
-  [{ externalIPs: ["192.0.2.1"] }, ["NotImplemented"]],
+  [{ sessionAffinity: "ClientIP" }, []],
+  [{ trafficDistribution: "PreferSameZone" }, []],
+  [{ loadBalancerSourceRanges: ["10.0.0.0/8"] }, []],
+  [{ externalIPs: ["192.0.2.1"] }, ["ExternalIPsOff"]],
   [{ ports: [{ protocol: "SCTP", port: 80, targetPort: 80 }] }, ["NotImplemented"]],
-  [{ ipFamilies: ["IPv4", "IPv6"] }, ["NotImplemented"]],
+  [{ ipFamilies: ["IPv4", "IPv6"] }, []],
 ];
 
-test("fields of a Service that are not implemented are reported", () => {
+/** The scheduler that is asked for, and what is said of it. */
+const schedulers: readonly (readonly [scheduler: string, expected: readonly string[]])[] = [
+  ["rr", []],
+  ["wrr", []],
+  ["sh", ["SchedulerByMode"]],
+  ["lc", ["SchedulerByMode"]],
+  ["fastest", ["UnknownScheduler"]],
+];
+
+test("a scheduler that is not there, or not in every mode, is reported", () => {
+  for (const [scheduler, expected] of schedulers) {
+    const annotations = { "inroad.dev/scheduler": scheduler };
+    const findings = aboutService({ clusterIP: "10.96.1.1" }, { app: "api" }, annotations);
+    assert.deepEqual(codes(findings), expected, scheduler);
+  }
+});
+
+test("fields of a Service that are not carried out everywhere are reported", () => {
   for (const [more, expected] of fields) {
     assert.deepEqual(codes(aboutService({ clusterIP: "10.96.1.1", more })), expected, JSON.stringify(more));
   }
 });
 
 test("annotations of a Service by which other products route are reported", () => {
-  const annotations = { "service.kubernetes.io/topology-mode": "Auto", "example.com/owner": "me" };
+  const annotations = {
+    "service.cilium.io/affinity": "local",
+    "service.kubernetes.io/topology-mode": "Auto",
+    "example.com/owner": "me",
+  };
   assert.deepEqual(codes(aboutService({ clusterIP: "10.96.1.1" }, { app: "api" }, annotations)), [
     "UnknownAnnotation affects routing",
   ]);
@@ -134,30 +154,6 @@ test("a path that an older Ingress has already is reported with its owner", () =
         "host foo.com and path /x are taken by default/older spec.rules[0].http.paths[0], which came first; this path is never used",
       ],
     ],
-  );
-});
-
-const policy = (name: string, podSelector: object) => ({
-  kind: "NetworkPolicy",
-  metadata: { name, namespace: "default" },
-  spec: { podSelector },
-});
-
-test("a NetworkPolicy is found at the pods that it selects", () => {
-  const snapshot = exampleSnapshot({
-    networkPolicies: [
-      policy("api", { matchLabels: { app: "api" } }),
-      policy("none", { matchLabels: { app: "x" } }),
-      policy("all", {}),
-    ],
-  });
-  const about = (name: string, namespace = "default") =>
-    findingsAbout(snapshot, { kind: "Pod", namespace, name }).map((finding) => finding.object.name);
-  assert.deepEqual(about("api-1"), ["all", "api"]);
-  assert.deepEqual(about("kube-dns-1", "kube-system"), []);
-  assert.equal(
-    findingsAbout(snapshot, { kind: "NetworkPolicy", namespace: "default", name: "none" }).length,
-    1,
   );
 });
 

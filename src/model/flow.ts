@@ -6,7 +6,12 @@ import type { Finding, Protocol } from "./types.ts";
 
 export interface Flow {
   readonly protocol: Protocol;
-  readonly source: { readonly address: string; readonly port?: number };
+  readonly source: {
+    readonly address: string;
+    readonly port?: number;
+    /** The address that the node at hand masquerades with `address` at the very end: its own rules still see this one. */
+    readonly masqueraded?: string;
+  };
   /** `address` is undefined while the name is not resolved yet. */
   readonly destination: { readonly name?: string; readonly address?: string; readonly port: number };
   readonly tls?: { readonly serverName: string };

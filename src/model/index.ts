@@ -9,5 +9,15 @@ export { endpointText, placeName } from "./flow-text.ts";
 export { findingsAbout } from "./findings.ts";
 export { followPublicName, publicName } from "./public-names.ts";
 export { selects } from "./pod-index.ts";
+export {
+  decideDirection,
+  decidePolicy,
+  isolating,
+  nameOfEnd,
+  namedPorts,
+  withoutPolicies,
+} from "./policy.ts";
+export { denialText } from "./policy-text.ts";
+export type { DirectionDecision, PolicyConnection, PolicyDecision } from "./policy.ts";
 export type * from "./types.ts";
 export type * from "./flow.ts";

@@ -12,7 +12,6 @@ export interface ClusterObjects {
   readonly namespaces: readonly KubeObject[];
   /** Kind of Kubernetes 1.33 and later. */
   readonly serviceCIDRs?: readonly KubeObject[];
-  /** Not implemented; read so that their presence is reported. */
   readonly networkPolicies?: readonly KubeObject[];
 }
 

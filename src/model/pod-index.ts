@@ -2,6 +2,8 @@ import type { PodModel } from "./types.ts";
 
 /** Finds pods by namespace and labels without looking at every pod. */
 export interface PodIndex {
+  /** Names of the namespaces that have pods. */
+  namespaces(): Iterable<string>;
   inNamespace(namespace: string): readonly PodModel[];
   /** Pods that carry all these labels; none for an empty selector, as in a Service. */
   matching(namespace: string, selector: Readonly<Record<string, string>>): readonly PodModel[];
@@ -25,6 +27,7 @@ export function indexPods(pods: Iterable<PodModel>): PodIndex {
       add(labels, labelKey(pod.namespace, key, value), pod);
   }
   return {
+    namespaces: () => namespaces.keys(),
     inNamespace: (namespace) => namespaces.get(namespace) ?? [],
     matching: (namespace, selector) => {
       const [first] = Object.entries(selector);

@@ -210,6 +210,47 @@ export interface PublicName {
   readonly ttl?: number;
 }
 
+/** Seen from the pods that a policy selects: connections that they open, or that are opened to them. */
+export type PolicyDirection = "egress" | "ingress";
+
+/** A NetworkPolicy with its selectors resolved to the pods of the snapshot. */
+export interface PolicyModel {
+  readonly namespace: string;
+  readonly name: string;
+  /** The pods that it isolates. Pods in the network of their host are not among them. */
+  readonly selected: ReadonlySet<NamespacedName>;
+  /** What it allows, for each direction that it isolates (`policyTypes`). */
+  readonly rules: { readonly [Direction in PolicyDirection]?: readonly PolicyRule[] };
+}
+
+/** An item of `spec.ingress` or `spec.egress`: allows what both parts allow. */
+export interface PolicyRule {
+  /** The other ends. Absent: everybody, in the cluster and outside. */
+  readonly peers?: PolicyPeers;
+  /** Absent: every port of every protocol. */
+  readonly ports?: readonly PolicyPort[];
+}
+
+export interface PolicyPeers {
+  /** Absent where no selector asks for pods; empty where the selectors find none. */
+  readonly pods?: ReadonlySet<NamespacedName>;
+  readonly blocks: readonly PolicyBlock[];
+}
+
+/** Networks of either family, canonical. */
+export interface PolicyBlock {
+  readonly cidr: string;
+  readonly except: readonly string[];
+}
+
+export interface PolicyPort {
+  readonly protocol: Protocol;
+  /** A number, or the name of a container port of the destination pod. Absent: every port of the protocol. */
+  readonly port?: number | string;
+  /** Last port of a range that starts at a numeric `port`. */
+  readonly endPort?: number;
+}
+
 export interface Snapshot {
   /** `cluster.local`. */
   readonly domain: string;
@@ -223,6 +264,7 @@ export interface Snapshot {
    * nobody. Empty or absent where the cluster does not tell (ServiceCIDR objects came with Kubernetes 1.33).
    */
   readonly serviceCIDRs?: readonly string[];
+  readonly policies: ReadonlyMap<NamespacedName, PolicyModel>;
   /** Routes of the ingress class that Inroad's controller owns. */
   readonly routes: IngressRoutes;
   /**

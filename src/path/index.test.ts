@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Flow, Place } from "#model";
+import { policy } from "../../test/support/policy-world.ts";
 import { exampleSnapshot, vip } from "../../test/support/snapshot.ts";
 import { drive } from "./index.ts";
 
@@ -89,4 +90,30 @@ test("the nodes' kind of rules counts: a ClusterIP's other ports are rejected by
   assert.equal(first("nftables")?.action, "reject");
   assert.equal(first("iptables")?.action, "pass");
   assert.equal(first("iptables")?.component, "proxy node-a (iptables)");
+});
+
+const api = { podSelector: { matchLabels: { app: "api" } } };
+const fromOutside = {
+  place: { at: "public-dns" },
+  flow: flowTo({ name: "api.hadywafa.com", port: 80 }),
+} as const;
+
+test("a way that NetworkPolicies close ends there, with the policy among the objects that decide", () => {
+  const route = drive(
+    exampleSnapshot({ networkPolicies: [policy("default/closed", api)] }),
+    fromOutside,
+    () => 0,
+  );
+  assert.equal(route.verdict.kind, "dropped");
+  assert.deepEqual(route.visits.at(-1)?.objects, [
+    { kind: "Node", name: "node-a" },
+    { kind: "NetworkPolicy", namespace: "default", name: "closed" },
+  ]);
+});
+
+test("behind a policy that cannot be read nothing is certain", () => {
+  const networkPolicies = [policy("default/unreadable", { ...api, policyTypes: ["in"] })];
+  const route = drive(exampleSnapshot({ networkPolicies }), fromOutside, () => 0);
+  assert.equal(route.reached.kind, "delivered");
+  assert.equal(route.verdict.kind, "unknown");
 });

@@ -4,6 +4,7 @@ import {
   type Finding,
   type Flow,
   hostRules,
+  isolating,
   type ObjectRef,
   type Place,
   type Snapshot,
@@ -22,7 +23,7 @@ export function objectsAt(snapshot: Snapshot, { place, flow }: Here): readonly O
     case "proxy":
       return [...serviceAt(snapshot, flow), ...sourcePod(snapshot, flow)];
     case "node":
-      return [{ kind: "Node", name: place.node }];
+      return [{ kind: "Node", name: place.node }, ...policiesFor(snapshot, place.node, flow)];
     case "pod":
       return [{ kind: "Pod", ...place.pod }];
     case "ingress":
@@ -56,6 +57,17 @@ function serviceAt(snapshot: Snapshot, { destination }: Flow): readonly ObjectRe
 function sourcePod(snapshot: Snapshot, { source }: Flow): readonly ObjectRef[] {
   const pod = snapshot.podsByAddress.get(source.address);
   return pod === undefined ? [] : [{ kind: "Pod", namespace: pod.namespace, name: pod.name }];
+}
+
+/** The NetworkPolicies of the source pod, if it lives on this node, and of the destination pod, wherever it lives. */
+function policiesFor(snapshot: Snapshot, node: string, { source, destination }: Flow): readonly ObjectRef[] {
+  const from = snapshot.podsByAddress.get(source.masqueraded ?? source.address);
+  const to = snapshot.podsByAddress.get(destination.address ?? "");
+  const policies = [
+    ...(from?.node === node ? isolating(snapshot, from, "egress") : []),
+    ...(to === undefined ? [] : isolating(snapshot, to, "ingress")),
+  ];
+  return [...new Set(policies)].map(({ namespace, name }) => ({ kind: "NetworkPolicy", namespace, name }));
 }
 
 /**

@@ -1,7 +1,7 @@
 /** One question to one server: by UDP, then by TCP when the answer did not fit (RFC 1035 section 4.2, RFC 7766). */
 import { codeOf, messageOf } from "#lib/errors";
 import { decodeMessage, encodeMessage, type Message } from "#wire/dns";
-import { MAX_UDP } from "./dns-answer.ts";
+import { MAX_UDP } from "./dns-response.ts";
 import { socketCarrier } from "./dns-carrier.ts";
 import type { DnsEndpoint, DnsSockets } from "./dns-sockets.ts";
 

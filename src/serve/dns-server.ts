@@ -1,16 +1,20 @@
 /** DNS server loops over UDP and TCP. */
-import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
-import { createServer, isIPv6, type Server } from "node:net";
+import { createServer, type Server } from "node:net";
+import type { DatagramListen, DatagramSocket, OpenDatagrams } from "#lib/datagrams";
 import { messageOf } from "#lib/errors";
 import { answerBytes, type Answering } from "./dns-answer.ts";
-import { ipLiteralLookup, type DnsEndpoint } from "./dns-sockets.ts";
+import { openDgram } from "./dns-datagrams.ts";
+import { createKeptAnswers } from "./dns-kept.ts";
+import type { DnsEndpoint } from "./dns-sockets.ts";
 import { serveConnection } from "./dns-tcp.ts";
 
 /** Where to listen: a socket made elsewhere (bound UDP, listening TCP), or an IP literal and port (0: any free one). */
-export type DnsListen = { readonly fd: number } | { readonly address: string; readonly port: number };
+export type DnsListen = DatagramListen;
 
-export interface DnsServerOptions extends Answering {
+export interface DnsServerOptions extends Omit<Answering, "kept"> {
+  /** Who makes the system calls on the UDP socket; node:dgram if not given. */
+  readonly openDatagrams?: OpenDatagrams | undefined;
   readonly udp?: DnsListen;
   readonly tcp?: DnsListen;
   /** Who a client is, where its socket does not say it; the answers go to the socket's end all the same. */
@@ -24,61 +28,48 @@ export interface DnsServerOptions extends Answering {
 export interface DnsServer {
   readonly udpPort: number | undefined;
   readonly tcpPort: number | undefined;
+  /** Drops answers that were kept because they last: something has changed. */
+  forget(): void;
   /** Stops listening and cuts all connections. */
   close(): Promise<void>;
 }
 
 /** Starts serving; resolves when all sockets listen, rejects with the system error if one cannot. */
 export async function startDnsServer(options: DnsServerOptions): Promise<DnsServer> {
-  const udp = options.udp && (await listenUdp(options.udp, options));
+  const kept = createKeptAnswers();
+  const udp = options.udp && (await listenUdp(options.udp, { ...options, kept }));
   try {
     const tcp = options.tcp && (await listenTcp(options.tcp, options));
     return {
-      udpPort: udp?.address().port,
+      udpPort: udp?.port,
       tcpPort: tcp?.port,
+      forget: kept.drop,
       close: async () => {
-        await Promise.all([udp && closeUdp(udp), tcp?.close()]);
+        await Promise.all([udp?.close(), tcp?.close()]);
       },
     };
   } catch (error) {
-    if (udp !== undefined) await closeUdp(udp);
+    await udp?.close();
     throw error;
   }
 }
 
-async function listenUdp(listen: DnsListen, answering: DnsServerOptions): Promise<UdpSocket> {
-  const { clientOf = asItIs } = answering;
-  const six = "address" in listen && isIPv6(listen.address);
-  const socket = createSocket({ type: six ? "udp6" : "udp4", lookup: ipLiteralLookup });
-  const send = (reply: Uint8Array | undefined, peer: RemoteInfo): void => {
-    // Without a callback a failed send would end the process; a lost datagram is what UDP promises anyway. Port 0,
-    // which only a forger writes, would make `send` throw.
-    if (reply !== undefined && peer.port !== 0) socket.send(reply, peer.port, peer.address, () => undefined);
-  };
-  socket.on("message", (bytes, remote) => {
-    const peer = { ...clientOf({ address: remote.address, port: remote.port }), transport: "udp" } as const;
+async function listenUdp(
+  listen: DnsListen,
+  { openDatagrams = openDgram, clientOf = asItIs, ...answering }: DnsServerOptions & Answering,
+): Promise<DatagramSocket> {
+  const socket: DatagramSocket = await openDatagrams(listen, (bytes, from) => {
+    const { address, port } = clientOf(from);
+    const peer = { address, port, transport: "udp" } as const;
     const reply = answerBytes(bytes, peer, answering);
-    if (reply instanceof Promise) void reply.then((value) => sendIfOpen(value, remote));
-    else send(reply, remote);
+    if (reply instanceof Promise) void reply.then((value) => socket.send(value, from));
+    else if (reply !== undefined) socket.send(reply, from);
   });
-  let open = true;
-  const sendIfOpen = (reply: Uint8Array, remote: RemoteInfo): void => {
-    if (open) send(reply, remote);
-  };
-  socket.once("close", () => (open = false));
-  const listening = once(socket, "listening");
-  socket.bind("fd" in listen ? { fd: listen.fd } : { address: listen.address, port: listen.port });
-  await listening;
-  socket.on("error", (error) => answering.log.warn("DNS UDP socket", { error: messageOf(error) }));
   return socket;
 }
 
 function asItIs(end: DnsEndpoint): DnsEndpoint {
   return end;
-}
-
-function closeUdp(socket: UdpSocket): Promise<void> {
-  return new Promise((resolve) => socket.close(() => resolve()));
 }
 
 async function listenTcp(

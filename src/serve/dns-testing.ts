@@ -2,7 +2,7 @@
 import type { TestContext } from "node:test";
 import { silentLog } from "#lib/log";
 import { encodeMessage, type Message, type ResourceRecord } from "#wire/dns";
-import type { DnsReply } from "./dns-answer.ts";
+import type { DnsReply } from "./dns-response.ts";
 import { startDnsServer } from "./dns-server.ts";
 import type { DnsEndpoint } from "./dns-sockets.ts";
 

@@ -1,6 +1,8 @@
 /** DNS over UDP and TCP: server loops, a stub resolver, and carriers of queries. The door of the `dns-*` files here. */
-export type { Answered, DnsPeer, DnsQuery, DnsReply } from "./dns-answer.ts";
+export type { Answered } from "./dns-answer.ts";
+export type { DnsPeer, DnsQuery, DnsReply } from "./dns-response.ts";
 export { carrierOnlyTo, socketCarrier, type DnsCarrier } from "./dns-carrier.ts";
+export { openDgram } from "./dns-datagrams.ts";
 export { queryFor } from "./dns-exchange.ts";
 export { createSharedSocketCarrier } from "./dns-shared-socket.ts";
 export { resolveName, searchNames } from "./dns-resolver.ts";

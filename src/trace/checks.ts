@@ -2,7 +2,16 @@
 import { endpointText, type Flow, hostRules, type PodAt, type Snapshot } from "#model";
 import type { Step } from "#model";
 import type { Visit } from "#path";
-import { keeperOf, resolvedTo, sourcesOf, trackedAt, trackedText, wentTo } from "./evidence.ts";
+import {
+  deniedAt,
+  keeperOf,
+  resolvedTo,
+  sourcesOf,
+  trackedAt,
+  trackedText,
+  tupleText,
+  wentTo,
+} from "./evidence.ts";
 import type { Check, Observations } from "./types.ts";
 
 export interface Compared {
@@ -22,27 +31,28 @@ const nothing: Compared = { checks: [], missing: [], records: [] };
 export function checksAt(
   snapshot: Snapshot,
   visit: Visit,
-  next: Visit | undefined,
+  later: readonly Visit[],
   observations: Observations,
 ): readonly Compared[] {
   if (visit.place.at === "node") {
     return visit.steps.map((step) => atNode(visit, step, nodeOf(step, visit.place), observations));
   }
-  const last = atPlace(snapshot, visit, next, observations);
+  const last = atPlace(snapshot, visit, later, observations);
   return visit.steps.map((_, i) => (i === visit.steps.length - 1 ? last : nothing));
 }
 
 function atPlace(
   snapshot: Snapshot,
   visit: Visit,
-  next: Visit | undefined,
+  later: readonly Visit[],
   observations: Observations,
 ): Compared {
+  const [next] = later;
   switch (visit.place.at) {
     case "edge":
-      return atEdge(visit, observations);
+      return atEdge(visit, later, observations);
     case "proxy":
-      return atProxy(snapshot, visit, visit.place.node, observations);
+      return atProxy(snapshot, visit, next, observations);
     case "pod":
       return atPod(snapshot, visit, visit.place.pod, next, observations);
     case "ingress":
@@ -90,7 +100,11 @@ function atDns({ flow, alternatives }: Visit, observations: Observations): Compa
   };
 }
 
-function atEdge({ flow, alternatives }: Visit, observations: Observations): Compared {
+function atEdge(
+  { flow, alternatives }: Visit,
+  [next, afterwards]: readonly Visit[],
+  observations: Observations,
+): Compared {
   const nodes = [...new Set(alternatives.flatMap(({ place }) => ("node" in place ? [place.node] : [])))];
   if (nodes.length === 0) return nothing;
   const known = [...new Set([...nodes, ...(observations.conntrack ?? []).map((read) => read.node)])];
@@ -106,6 +120,8 @@ function atEdge({ flow, alternatives }: Visit, observations: Observations): Comp
       records: [`${keeperOf(observations)} ${seen.node}: ${trackedText(seen.tracked.entry)}`],
     });
   }
+  // What the first node's policies keep back no node tracks.
+  if (next?.place.at === "proxy" && isKeptBack(afterwards, next.place.node)) return balanced;
   const unread = looked.flatMap(({ tracked }) => (tracked.kind === "missing" ? [tracked.why] : []));
   if (unread.length > 0) return merge(balanced, { ...nothing, missing: unread });
   const unseenByAll = check("node", nodes, "no node has seen the connection", keeperOf(observations));
@@ -125,11 +141,12 @@ function balancedAt(flow: Flow, nodes: readonly string[], observations: Observat
 
 function atProxy(
   snapshot: Snapshot,
-  { flow, alternatives, picked }: Visit,
-  node: string,
+  { place, flow, alternatives, picked }: Visit,
+  next: Visit | undefined,
   observations: Observations,
 ): Compared {
-  if (alternatives.length === 0) return nothing;
+  if (alternatives.length === 0 || !("node" in place)) return nothing;
+  const { node } = place;
   const predicted = [
     ...new Set(alternatives.map((alternative) => endpointText(alternative.flow.destination))),
   ];
@@ -138,6 +155,8 @@ function atProxy(
   const tracked = trackedAt(observations, node, flow);
   if (tracked.kind === "missing") return missing(tracked.why);
   if (tracked.kind === "none") {
+    if (isKeptBack(next, node) && next !== undefined)
+      return untracked(next.flow, predicted, node, observations);
     // The proxy's own account is whole, and has only what it translated; the kernel's has all that passed.
     const passed = keeperOf(observations) === "proxy record" && !translated;
     const [wanted, seen] = passed ? [["not translated"], "not translated"] : [predicted, unseen];
@@ -160,12 +179,51 @@ function atProxy(
   };
 }
 
+/** Whether a node's policies keep the flow back: then its connection is never tracked there. */
+function isKeptBack(visit: Visit | undefined, node: string): boolean {
+  return visit?.steps.some((step) => step.action === "drop" && step.component === `node ${node}`) === true;
+}
+
+/**
+ * Where a connection was translated to that was kept back right afterwards: the policies recorded it. Each repetition of
+ * its first packet is translated anew, so that there may be several records; the one that the prediction follows counts.
+ */
+function untracked(
+  flow: Flow,
+  predicted: readonly string[],
+  node: string,
+  observations: Observations,
+): Compared {
+  const denied = deniedAt(observations, node, flow);
+  if (denied.kind === "missing") return missing(denied.why);
+  const observed = denied.kind === "none" ? unseen : endpointText(flow.destination);
+  return { ...nothing, checks: [check("DNAT to", predicted, observed, `policies of ${node}`)] };
+}
+
 function sourceText(masqueraded: boolean): string {
   return masqueraded ? "masqueraded" : "unchanged";
 }
 
 function atNode({ flow }: Visit, step: Step, node: string, observations: Observations): Compared {
+  if (step.action === "admit") return nothing;
+  if (step.action === "drop") return keptBack(flow, node, observations);
   return merge(wayOut(flow, step, node, observations), crossing(flow, step, node, observations));
+}
+
+/** Whether the policies recorded that they kept back this very connection. */
+function keptBack(flow: Flow, node: string, observations: Observations): Compared {
+  const source = `policies of ${node}`;
+  const denied = deniedAt(observations, node, flow);
+  if (denied.kind === "missing") return missing(denied.why);
+  const observed = denied.kind === "none" ? "not recorded" : "kept back";
+  return {
+    missing: [],
+    checks: [check("connection", ["kept back"], observed, source)],
+    records:
+      denied.kind === "none"
+        ? []
+        : [`${source}: ${denied.entry.direction} ${denied.entry.protocol} ${tupleText(denied.entry)}`],
+  };
 }
 
 /** The interface and next hop that the node uses for the address, beside the ones that were planned. */

@@ -23,7 +23,7 @@ export function compare(
 ): Trace {
   const { visits } = route;
   const compared = visits.map((visit, i) =>
-    observations === undefined ? [] : checksAt(snapshot, visit, visits[i + 1], observations),
+    observations === undefined ? [] : checksAt(snapshot, visit, visits.slice(i + 1), observations),
   );
   const steps = visits.flatMap((visit, i) =>
     stepsOf(visit, stageOf(visits, i), compared[i] ?? [], { observations, visits, options }),

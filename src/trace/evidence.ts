@@ -1,7 +1,7 @@
 /** Finds the evidence that belongs to one connection: its conntrack entries and the answers to its questions. */
 import type { Alternative, Flow, Snapshot } from "#model";
 import type { Here, Pick } from "#path";
-import type { Observations, TrackedConnection, Tuple } from "./types.ts";
+import type { DeniedConnection, Observations, TrackedConnection, Tuple } from "./types.ts";
 
 /** Who keeps the account of connections: `conntrack`, or `proxy record` where the proxy passes them on itself. */
 export function keeperOf({ keptBy = "conntrack" }: Observations): string {
@@ -33,6 +33,33 @@ export function trackedAt(observations: Observations, node: string, flow: Flow):
       protocol.toUpperCase() === flow.protocol &&
       isSource(original.source, original.sourcePort) &&
       (leadsTo(original.destination, original.destinationPort) || leadsTo(reply.source, reply.sourcePort)),
+  );
+  return entry === undefined ? { kind: "none" } : { kind: "entry", entry };
+}
+
+/** What a node's policies say of a flow. */
+export type Denied =
+  /** They kept it back. */
+  | { readonly kind: "entry"; readonly entry: DeniedConnection }
+  /** They did not. */
+  | { readonly kind: "none" }
+  | { readonly kind: "missing"; readonly why: string };
+
+/** What a node's policies kept back of a flow with this destination, found by both ends with ports. */
+export function deniedAt(observations: Observations, node: string, flow: Flow): Denied {
+  const read = observations.denied?.find((given) => given.node === node);
+  if (read === undefined) return { kind: "missing", why: `what policies keep back on ${node} was not read` };
+  const { masqueraded = flow.source.address } = flow.source;
+  const sources = sourcesOf(observations, { ...flow, source: { ...flow.source, address: masqueraded } });
+  if (sources.length === 0) {
+    return { kind: "missing", why: `no record tells from which port ${masqueraded} came` };
+  }
+  const entry = read.entries.find(
+    ({ protocol, source, sourcePort, destination, destinationPort }) =>
+      protocol.toUpperCase() === flow.protocol &&
+      destination === flow.destination.address &&
+      destinationPort === flow.destination.port &&
+      sources.some((end) => end.address === source && end.port === sourcePort),
   );
   return entry === undefined ? { kind: "none" } : { kind: "entry", entry };
 }
@@ -123,6 +150,10 @@ function wasTaken(
   }
   if (place.at === "edge") {
     if (!("node" in next)) return false;
+    const balanced = trackedAt(observations, "edge", flow);
+    if (balanced.kind === "entry" && balanced.entry.toNode !== undefined) {
+      return balanced.entry.toNode === next.node;
+    }
     const tracked = trackedAt(observations, next.node, flow);
     return tracked.kind === "missing"
       ? next.node === ingressPod(snapshot, observations)?.node
@@ -132,6 +163,7 @@ function wasTaken(
   const end = `${after.destination.address}:${after.destination.port}`;
   const tracked = trackedAt(observations, place.node, flow);
   if (tracked.kind === "entry") return wentTo(tracked.entry) === end;
+  if (deniedAt(observations, place.node, after).kind === "entry") return true;
   return (
     place.from === "outside" && after.destination.address === ingressPod(snapshot, observations)?.address
   );

@@ -50,7 +50,8 @@ function senderText(flow: Flow, observations: Observations): string {
 
 /** The nodes in reverse: each but the last one sends into the overlay what the next one takes out of it. */
 function backOverNodes({ steps }: Visit, ends: { from: string; to: string }): readonly ReplyStep[] {
-  const back = steps.toReversed();
+  // Policies are asked for the first packet only.
+  const back = steps.filter(({ action }) => action !== "admit").toReversed();
   return back.map(({ component }, i) => {
     const next = back[i + 1];
     return {

@@ -33,6 +33,8 @@ export interface Observations {
     readonly device: string;
     readonly via?: string;
   }[];
+  /** What NetworkPolicies kept back on each node; leave a node out if it could not be read. */
+  readonly denied?: readonly { readonly node: string; readonly entries: readonly DeniedConnection[] }[];
   /** What the answering pod says of itself and of the request. */
   readonly pod?: PodAccount;
   /** The rules by which a node's kernel chooses an endpoint for `to` (address and port), one per line; for `wide`. */
@@ -75,6 +77,12 @@ export interface TrackedConnection {
   readonly leftBy?: "overlay" | "pod" | "underlay" | undefined;
   /** At the edge: the node that the load balancer chose, from the connection's mark. */
   readonly toNode?: string | undefined;
+}
+
+/** A connection that policies kept back: its ends as the node forwards it, before masquerading. */
+export interface DeniedConnection extends Tuple {
+  readonly protocol: string;
+  readonly direction: "egress" | "ingress";
 }
 
 export interface Tuple {

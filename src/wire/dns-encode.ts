@@ -1,6 +1,6 @@
 /** DNS message -> bytes, with name compression and truncation (RFC 1035 4.1.4, RFC 2181 section 9, RFC 6891). */
 import ipaddr from "ipaddr.js";
-import { writeName, type NameOffsets } from "./dns-name.ts";
+import { NameOffsets, writeName } from "./dns-name.ts";
 import { DnsFormatError, typeNumber, type Message, type Question, type ResourceRecord } from "./dns-types.ts";
 
 const MAX_MESSAGE = 0xffff;
@@ -17,7 +17,7 @@ const scratch = Buffer.alloc(MAX_MESSAGE + 1);
  */
 export function encodeMessage(message: Message, maxSize: number = MAX_MESSAGE): Uint8Array {
   const limit = Math.min(Math.max(maxSize, 512), MAX_MESSAGE) - (message.edns === undefined ? 0 : OPT_SIZE);
-  const known: NameOffsets = new Map();
+  const known = new NameOffsets();
   let at = HEADER;
   for (const question of message.questions) at = writeQuestion(question, at, known);
   const answers = writeSection(message.answers, at, limit, known);

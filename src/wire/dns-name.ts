@@ -63,8 +63,58 @@ function pointerTarget(bytes: Uint8Array, at: number): number {
   return ((high & 0x3f) << 8) | low;
 }
 
-/** Where suffixes of names already stand in a message: presentation text -> offset. */
-export type NameOffsets = Map<string, number>;
+/**
+ * Where names already stand in a message, for compression. Most messages have one name, which every record repeats as a
+ * whole: the suffixes of the first name are noted only when another name comes.
+ */
+export class NameOffsets {
+  #first: { readonly name: string; readonly at: number } | undefined;
+  readonly #suffixes = new Map<string, number>();
+  #noted = false;
+
+  /** The offset of exactly this text, if it stands somewhere. */
+  find(suffix: string): number | undefined {
+    if (this.#first?.name === suffix) return this.#first.at;
+    if (!this.#noted) this.#noteFirst();
+    return this.#suffixes.get(suffix);
+  }
+
+  /** Whether a name is the first one; its suffixes need not be noted one by one. */
+  isFirst(name: string, at: number): boolean {
+    if (this.#first !== undefined) return false;
+    this.#first = { name, at };
+    return true;
+  }
+
+  note(suffix: string, at: number): void {
+    this.#suffixes.set(suffix, at);
+  }
+
+  #noteFirst(): void {
+    this.#noted = true;
+    if (this.#first === undefined) return;
+    const { name, at } = this.#first;
+    let offset = at;
+    for (let from = 0; from < name.length;) {
+      this.note(name.slice(from), offset);
+      const label = labelEnd(name, from);
+      offset += 1 + label.bytes;
+      from = label.next;
+    }
+  }
+}
+
+/** The length on the wire of the label that starts at `name[from]`, and the index after its dot. */
+function labelEnd(name: string, from: number): { bytes: number; next: number } {
+  let bytes = 0;
+  for (let i = from; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code === DOT) return { bytes, next: i + 1 };
+    if (code === BACKSLASH) i += /^\d{3}/.test(name.slice(i + 1, i + 4)) ? 3 : 1;
+    bytes += 1;
+  }
+  return { bytes, next: name.length };
+}
 
 /**
  * Writes an absolute name at `offset` and returns the offset after it; with `known`, in compressed form, noting the
@@ -72,15 +122,18 @@ export type NameOffsets = Map<string, number>;
  */
 export function writeName(out: Buffer, offset: number, name: string, known?: NameOffsets): number {
   // Text this long is rare and may be too long for the wire: written in full, so that its length is counted.
-  const shared = name.length < MAX_NAME ? known : undefined;
+  const shared = name.length < MAX_NAME && name !== "." ? known : undefined;
+  const first = shared?.isFirst(name, offset) === true;
   let at = offset;
   let from = name === "." ? 1 : 0;
   let wireLength = 1;
   while (from < name.length) {
-    const suffix = name.slice(from);
-    const seen = shared?.get(suffix);
-    if (seen !== undefined) return out.writeUInt16BE(0xc000 | seen, at);
-    if (at < 0x4000) shared?.set(suffix, at);
+    if (shared !== undefined && !first) {
+      const suffix = from === 0 ? name : name.slice(from);
+      const seen = shared.find(suffix);
+      if (seen !== undefined) return out.writeUInt16BE(0xc000 | seen, at);
+      if (at < 0x4000) shared.note(suffix, at);
+    }
     const start = at + 1;
     const label = writeLabel(out, start, name, from);
     const length = label.at - start;

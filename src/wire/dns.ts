@@ -7,4 +7,4 @@ export { absoluteName, addressOfReverseName, isInZone, labelsOf, reverseName } f
 export { formatAnswer, formatRecord } from "./dns-text.ts";
 export { ttlOffsets } from "./dns-ttl.ts";
 export { DnsFormatError, rcodeName, rcodes } from "./dns-types.ts";
-export type { Edns, Message, Question, RecordData, ResourceRecord } from "./dns-types.ts";
+export type { Edns, Message, Question, ResourceRecord } from "./dns-types.ts";

@@ -72,6 +72,7 @@ const snapshot: Snapshot = {
   nodes: new Map(),
   pods: new Map(),
   podsByAddress: new Map(),
+  policies: new Map(),
   namespaces: new Set(["default"]),
   services: new Map(services.map((one) => [`default/${one.name}`, one])),
   routes: { hosts: new Map(), certificates: [] },

@@ -197,7 +197,10 @@ test("wrong options are said with what to do", async (t) => {
       ["--kubeconfig", kubeconfig, "--upstream", "dns.example"],
       /"dns.example" is not an address\n {2}write an IP/,
     ],
-    [["--kubeconfig", kubeconfig, "--ttl", "9999"], /from 0 to 3600/],
+    [
+      ["--kubeconfig", kubeconfig, "--ttl", "9999"],
+      /--ttl: "9999" is no number of seconds\n {2}write a whole number from 0 to 3600/,
+    ],
     [["--kubeconfig", kubeconfig, "--stub", "a"], /DOMAIN=ADDRESS/],
   ] as const) {
     const result = await run(ns, process.execPath, ["bin/inroad.js", "dns", ...args]);

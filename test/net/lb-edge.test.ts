@@ -64,6 +64,7 @@ function snapshotWith(services: readonly ServiceModel[]): Snapshot {
     ),
     pods: new Map(),
     podsByAddress: new Map(),
+    policies: new Map(),
     namespaces: new Set(),
     services: new Map(services.map((one) => [`${one.namespace}/${one.name}`, one])),
     routes: { hosts: new Map(), certificates: [] },

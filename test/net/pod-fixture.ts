@@ -5,12 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApiServer } from "#api";
 import { createClient, createSnapshotSource } from "#client";
-import type { Client } from "#client";
+import type { Client, Clock } from "#client";
 import { conntrack, routeGet, tcpConnect } from "#kernel";
 import type { NetNs } from "#kernel";
 import { kindOf, kinds } from "#kube";
 import type { KubeObject, Resource } from "#kube";
 import { silentLog } from "#lib/log";
+import type { SnapshotSource } from "#model";
 import { startNodes } from "#path/node";
 import type { NodeNetwork } from "#path/node";
 import { startNodeAgent } from "#path/pod";
@@ -22,6 +23,7 @@ export const debugToken = "debug-token";
 /** Pods are called by their name, or `NAMESPACE/NAME` outside of `default`. */
 export interface PodWorld {
   readonly client: Client;
+  readonly source: SnapshotSource;
   node(name: string): NodeNetwork;
   create(pod: object): Promise<void>;
   apply(kind: Resource, object: KubeObject): Promise<void>;
@@ -44,6 +46,9 @@ const pods = resource("v1", "Pod");
 export async function startWorld(options: {
   commands?: readonly CommandMapping[];
   components?: Readonly<Record<string, Component>>;
+  /** In place of the node's own. */
+  policy?: (node: NodeNetwork) => NodeNetwork["policy"];
+  clock?: Clock;
 }): Promise<PodWorld> {
   const stateDir = mkdtempSync(join(tmpdir(), "inroad-pods-"));
   const api = createApiServer({
@@ -67,8 +72,9 @@ export async function startWorld(options: {
     log: silentLog,
   });
   await network.ready;
-  const agents = [...network.nodes.values()].map(({ node, ns, sandboxes, annotations }) =>
-    startNodeAgent({
+  const agents = [...network.nodes.values()].map((nodeNetwork) => {
+    const { node, ns, sandboxes, annotations } = nodeNetwork;
+    return startNodeAgent({
       client,
       source,
       node: { ...node, annotations },
@@ -78,14 +84,16 @@ export async function startWorld(options: {
         connections: (filter) => conntrack(ns, filter),
         route: (address) => routeGet(ns, address),
       },
+      policy: options.policy?.(nodeNetwork) ?? nodeNetwork.policy,
       components: options.components ?? {},
       commands: options.commands ?? [],
       stateDir,
       dns: { address: "10.96.0.10", domain: "cluster.local" },
       debugToken,
       log: silentLog,
-    }),
-  );
+      ...(options.clock === undefined ? {} : { clock: options.clock }),
+    });
+  });
   await Promise.all(agents.map((agent) => agent.ready));
 
   const get = (pod: string): Promise<Pod | undefined> =>
@@ -102,6 +110,7 @@ export async function startWorld(options: {
   };
   return {
     client,
+    source,
     node(name) {
       const found = network.nodes.get(name);
       if (found === undefined) throw new Error(name);

@@ -1,5 +1,6 @@
 import { at, isJsonObject, listAt, objectAt, textAt, type JsonObject } from "../json.ts";
-import { matchesLabels, type LabelSelector } from "./label.ts";
+import { isUsableSelector } from "../validation/selector.ts";
+import { matchesLabels, SelectorError, type LabelSelector } from "./label.ts";
 
 const operators = new Map([
   ["In", "in"],
@@ -17,6 +18,12 @@ export function labelSelectorMatches(
   labels: Readonly<Record<string, string>> | undefined,
 ): boolean {
   return isJsonObject(selector) && matchesLabels(requirementsOf(selector), labels);
+}
+
+/** A selector object made ready for `matchesLabels`. Throws SelectorError for an unknown operator or missing values. */
+export function parseSelectorObject(selector: unknown): LabelSelector {
+  if (isJsonObject(selector) && isUsableSelector(selector)) return requirementsOf(selector);
+  throw new SelectorError(`not a usable label selector: ${JSON.stringify(selector)}`);
 }
 
 function requirementsOf(selector: JsonObject): LabelSelector {

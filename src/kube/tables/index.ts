@@ -1,4 +1,4 @@
-import { at, listAt, numberOf, objectAt, textAt, textOf, type JsonObject } from "../json.ts";
+import { at, listAt, numberOf, objectAt, scalarText, textAt, textOf, type JsonObject } from "../json.ts";
 import type { KindInfo } from "../kinds.ts";
 import { labelMapText, selectorText } from "../selectors/object.ts";
 import { ageSince } from "./age.ts";
@@ -197,6 +197,16 @@ const tables: Readonly<Record<string, TableOfKind>> = {
       textAt(o, "addressType"),
       service.slicePorts(o),
       service.sliceAddresses(o),
+      age(o, now),
+    ],
+  },
+  "policy.v1.PodDisruptionBudget": {
+    columns: "Name|Min Available|Max Unavailable|#Allowed Disruptions|Age",
+    cells: (o, now) => [
+      name(o),
+      scalarText(at(o, "spec", "minAvailable") ?? "N/A"),
+      scalarText(at(o, "spec", "maxUnavailable") ?? "N/A"),
+      status(o, "disruptionsAllowed"),
       age(o, now),
     ],
   },

@@ -2,6 +2,7 @@ import type { JsonObject } from "../json.ts";
 import type { KindInfo, Subresource } from "../kinds.ts";
 import * as cluster from "./cluster.ts";
 import * as config from "./config.ts";
+import { disruptionBudgetErrors } from "./disruption.ts";
 import { endpointsErrors, endpointSliceErrors } from "./endpoints.ts";
 import type { FieldError } from "./errors.ts";
 import { ingressClassErrors, ingressErrors, ingressUpdateErrors } from "./ingress.ts";
@@ -45,6 +46,7 @@ const rules: Readonly<Record<string, Rules>> = {
   "networking.v1.NetworkPolicy": both(networkPolicyErrors),
   "networking.v1.ServiceCIDR": both(serviceCidrErrors),
   "discovery.v1.EndpointSlice": both(endpointSliceErrors),
+  "policy.v1.PodDisruptionBudget": both(disruptionBudgetErrors),
   "coordination.v1.Lease": both(cluster.leaseErrors),
 };
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { objectAt, type JsonObject } from "../json.ts";
+import type { JsonObject } from "../json.ts";
 import { createFindings, kindNamed, stored, updateFindings } from "../testing.ts";
 import { validate } from "./index.ts";
 
@@ -243,5 +243,17 @@ test("only a load balancer has addresses in its status", () => {
   );
   const balancer = stored(kind, service({ type: "LoadBalancer" }));
   assert.deepEqual(validate(kind, { ...balancer, status }, balancer, "status"), []);
-  assert.ok(objectAt(balancer, "spec")["externalTrafficPolicy"]);
+  const ingress = [
+    { ip: "192.0.2.1", ipMode: "Proxy" },
+    { ip: "192.0.2.2", ipMode: "NAT" },
+    { hostname: "a.b", ipMode: "VIP" },
+  ];
+  const wrong = validate(kind, { ...balancer, status: { loadBalancer: { ingress } } }, balancer, "status");
+  assert.deepEqual(
+    wrong.map(({ field, message }) => `${field}: ${message}`),
+    [
+      'status.loadBalancer.ingress[1].ipMode: Unsupported value: "NAT": supported values: "Proxy", "VIP"',
+      "status.loadBalancer.ingress[2].ipMode: Forbidden: may not be specified when `ip` is not set",
+    ],
+  );
 });

@@ -62,8 +62,14 @@ export function serviceStatusErrors(service: JsonObject, old: JsonObject): Field
 }
 
 function ingressErrors(item: unknown, path: string): FieldError[] {
-  const [ip, hostname] = [textAt(item, "ip"), textAt(item, "hostname")];
+  const [ip, hostname, mode] = [textAt(item, "ip"), textAt(item, "hostname"), at(item, "ipMode")];
   const found = ip === "" ? [] : addressErrors(`${path}.ip`, ip);
+  const modes = ["Proxy", "VIP"];
+  if (mode !== undefined && ip === "") {
+    found.push(forbidden(`${path}.ipMode`, "may not be specified when `ip` is not set"));
+  } else if (mode !== undefined && !modes.includes(textOf(mode))) {
+    found.push(notSupported(`${path}.ipMode`, mode, modes));
+  }
   if (hostname === "") return found;
   if (addressFamily(hostname) !== undefined) {
     found.push(invalid(`${path}.hostname`, hostname, "must be a DNS name, not an IP address"));

@@ -36,6 +36,7 @@ export function snapshotOf(
     nodes: new Map(models),
     pods: new Map(),
     podsByAddress: new Map(),
+    policies: new Map(),
     namespaces: new Set(["shop"]),
     services: new Map(services.map((service) => [`${service.namespace}/${service.name}`, service])),
     routes: { hosts: new Map(), certificates: [] },

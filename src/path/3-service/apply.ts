@@ -1,7 +1,8 @@
 /** The cluster DNS server: the zone of the latest snapshot behind UDP and TCP. */
+import type { OpenDatagrams } from "#lib/datagrams";
 import type { Log } from "#lib/log";
 import type { SnapshotSource } from "#model";
-import { startDnsServer, type Answered, type DnsEndpoint, type DnsListen } from "#serve/dns";
+import { startDnsServer, type Answered, type DnsEndpoint, type DnsListen, type DnsServer } from "#serve/dns";
 import { createAccount } from "./account.ts";
 import { startEndpoints, type EndpointOptions } from "./endpoints.ts";
 import { createForwarding, type Forward, type StubDomain } from "./forward.ts";
@@ -10,11 +11,14 @@ import { createLoopGuard } from "./loop.ts";
 import { createDnsMetrics, type DnsMetrics } from "./metrics.ts";
 import { defaultTtl, type ZoneOptions } from "./options.ts";
 import { planZone } from "./plan.ts";
+import { programmingSeconds } from "./programming.ts";
 import { logQuery, type QueryLogClass } from "./query-log.ts";
 
 export interface ClusterDnsOptions {
   readonly source: SnapshotSource & { readonly synced?: Promise<void> };
   readonly listen: { readonly udp?: DnsListen; readonly tcp?: DnsListen };
+  /** Who makes the system calls on the UDP socket; node:dgram if not given. */
+  readonly openDatagrams?: OpenDatagrams;
   readonly zone?: ZoneOptions;
   /** Who a client is, where its socket does not say it. */
   readonly clientOf?: (end: DnsEndpoint) => DnsEndpoint;
@@ -61,8 +65,11 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
   const { source, log } = options;
   const metrics = options.metrics ?? createDnsMetrics("dns://:53", source.current().domain);
   const account = createAccount();
-  const follower = followZone(options);
-  const state: { leaving: boolean; listening: boolean } = { leaving: false, listening: false };
+  const state: { leaving: boolean; running: DnsServer | undefined } = { leaving: false, running: undefined };
+  const follower = followZone(options, (seconds) => {
+    state.running?.forget();
+    for (const each of seconds) metrics.programmed(each);
+  });
   const guard =
     options.loopProbe === true && options.forward !== undefined
       ? createLoopGuard({ forward: options.forward, log })
@@ -85,9 +92,9 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
     account.count(answered.peer.address, (answered.reply[3] ?? 0) & 15);
     if (options.queryLog !== undefined) logQuery(log, options.queryLog, answered);
   };
-  const { listen, clientOf } = options;
+  const { listen, clientOf, openDatagrams } = options;
   const server = startDnsServer({
-    ...{ ...listen, handler, log, onAnswer },
+    ...{ ...listen, openDatagrams, handler, log, onAnswer },
     ...(clientOf === undefined ? {} : { clientOf }),
   });
   const endpoints = startEndpoints(options.endpoints ?? {}, {
@@ -95,11 +102,11 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
     clients: () => account.list(source.current(), LISTED_CLIENTS),
     unready: () => {
       if (state.leaving) return "Shutting down";
-      return follower.known() === undefined || !state.listening ? "kubernetes" : undefined;
+      return follower.known() === undefined || state.running === undefined ? "kubernetes" : undefined;
     },
   });
   const ports = Promise.all([server, endpoints]).then(([dns, http]) => {
-    state.listening = true;
+    state.running = dns;
     return { udp: dns.udpPort, tcp: dns.tcpPort, ...http.ports };
   });
   const ready = Promise.all([ports, follower.synced]).then(() => undefined);
@@ -108,7 +115,8 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
   ready.then(() => guard?.start()).catch(() => undefined);
   const end = async (): Promise<void> => {
     state.leaving = true;
-    if (state.listening) await new Promise((resolve) => setTimeout(resolve, options.lameduckMs ?? 0));
+    if (state.running !== undefined)
+      await new Promise((resolve) => setTimeout(resolve, options.lameduckMs ?? 0));
     follower.close();
     guard?.close();
     await Promise.all([server.then((dns) => dns.close()), endpoints.then((http) => http.close())]);
@@ -118,11 +126,16 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
 }
 
 /** Keeps the zone of the latest snapshot; there is none until the source is synced. */
-function followZone({ source, zone, now = Date.now }: ClusterDnsOptions) {
+function followZone(
+  { source, zone, now = Date.now }: ClusterDnsOptions,
+  onChange: (programmingTimes: readonly number[]) => void,
+) {
   let known: Known | undefined;
   const plan = (): void => {
     const snapshot = source.current();
+    const times = programmingSeconds(known?.snapshot, snapshot, now());
     known = { snapshot, zone: planZone(snapshot, Math.floor(now() / 1000), zone) };
+    onChange(times);
   };
   const synced = (source.synced ?? Promise.resolve()).then(plan);
   const close = source.subscribe(() => {

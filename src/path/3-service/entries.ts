@@ -10,20 +10,55 @@ export interface Entry {
   readonly target: string;
 }
 
-/** What a Service (or some of its ports) stands for: its endpoints if it is headless, else its own addresses. */
+/** What a name stands for. Most questions are for addresses, so the rest is made only when wanted. */
+export interface Entries {
+  /** May have duplicates. */
+  readonly addresses: readonly string[];
+  readonly all: () => readonly Entry[];
+}
+
+/** Entries that are there already. */
+export function entriesFrom(all: readonly Entry[]): Entries {
+  return { addresses: all.map(({ address }) => address), all: () => all };
+}
+
+/** Made once for each headless Service and choice of options, since it may have thousands of endpoints. */
+const known = new WeakMap<ZoneOptions, WeakMap<ServiceModel, Entries>>();
+
+/** What a whole Service stands for. */
+export function serviceEntries(service: ServiceModel, options: ZoneOptions): Entries {
+  if (!service.headless) return addressEntries(service, service.ports);
+  let services = known.get(options);
+  if (services === undefined) known.set(options, (services = new WeakMap()));
+  let entries = services.get(service);
+  if (entries === undefined) {
+    entries = entriesFrom(endpointEntries(service, service.ports, options));
+    services.set(service, entries);
+  }
+  return entries;
+}
+
+/** What some ports of a Service stand for: its endpoints if it is headless, else its own addresses. */
 export function portEntries(
   service: ServiceModel,
   ports: readonly ServicePort[],
   options: ZoneOptions,
-): Entry[] {
-  return service.headless ? endpointEntries(service, ports, options) : addressEntries(service, ports);
+): Entries {
+  if (!service.headless) return addressEntries(service, ports);
+  return entriesFrom(endpointEntries(service, ports, options));
 }
 
+const nothing = entriesFrom([]);
+
 /** A Service that has no ports at all still has its addresses; only SRV records need a port. */
-function addressEntries(service: ServiceModel, ports: readonly ServicePort[]): Entry[] {
-  const target = baseOf(service);
-  const numbers = service.ports.length === 0 ? [undefined] : ports.map(({ port }) => port);
-  return numbers.flatMap((port) => service.clusterIPs.map((address) => ({ address, port, target })));
+function addressEntries(service: ServiceModel, ports: readonly ServicePort[]): Entries {
+  const { clusterIPs } = service;
+  const all = (): Entry[] => {
+    const target = baseOf(service);
+    const numbers = service.ports.length === 0 ? [undefined] : ports.map(({ port }) => port);
+    return numbers.flatMap((port) => clusterIPs.map((address) => ({ address, port, target })));
+  };
+  return ports.length === 0 && service.ports.length > 0 ? nothing : { addresses: clusterIPs, all };
 }
 
 /** One entry per ready endpoint and port. */

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Explanation, Flow, Snapshot } from "#model";
+import { policy } from "../../../test/support/policy-world.ts";
+import { apiPods, exampleSnapshot, pod } from "../../../test/support/snapshot.ts";
 import { explain } from "./explain.ts";
 import { podSearch } from "./search.ts";
 import { cluster, service, without } from "./testing.ts";
@@ -101,6 +103,34 @@ test("without a ready DNS server nothing is resolved", () => {
   ]);
   const elsewhere = without("kube-system/kube-dns");
   assert.deepEqual(next(explained("api-service", elsewhere)), ["proxy node-b pod -> 10.96.1.1"]);
+});
+
+test("NetworkPolicies that keep the pod from every DNS server keep it from every name", () => {
+  const dnsPods = [
+    pod("kube-dns-1", {
+      namespace: "kube-system",
+      node: "node-a",
+      address: "10.244.0.2",
+      labels: { "k8s-app": "kube-dns" },
+    }),
+  ];
+  const explainedWith = (egress: readonly object[]): Explanation => {
+    const spec = { podSelector: {}, policyTypes: ["Egress"], egress };
+    const networkPolicies = [policy("default/out", spec)];
+    const snapshot = exampleSnapshot({ pods: [...apiPods, ...dnsPods], networkPolicies });
+    const from = { at: "cluster-dns", pod: { namespace: "default", name: "api-1" } } as const;
+    return explain(snapshot, from, { ...flowTo("api-service"), source: { address: "10.244.0.5" } });
+  };
+  const { outcome, steps } = explainedWith([]);
+  assert.ok(outcome.kind === "dropped");
+  assert.match(
+    outcome.reason,
+    /^no name is resolved: NetworkPolicy default\/out isolates the egress of pod default\/api-1/,
+  );
+  assert.match(outcome.mend ?? "", /k8s-app=kube-dns of namespace kube-system and port 53\/UDP/);
+  assert.equal(steps[0]?.action, "drop");
+  const to = [{ namespaceSelector: {}, podSelector: { matchLabels: { "k8s-app": "kube-dns" } } }];
+  assert.deepEqual(next(explainedWith([{ to }])), ["proxy node-a pod -> 10.96.1.1"]);
 });
 
 test("an address needs no name", () => {

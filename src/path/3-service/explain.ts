@@ -1,5 +1,6 @@
 /** Why a name leads where it leads, for a client in a pod. */
 import type { Candidate, Explanation, Flow, Place, PodAt, Snapshot, Step } from "#model";
+import { decidePolicy, denialText } from "#model";
 import { searchNames } from "#serve/dns";
 import { formatRecord, rcodeName, rcodes, type ResourceRecord } from "#wire/dns";
 import { dnsService } from "./find.ts";
@@ -32,6 +33,8 @@ export function explain(
   }
   const down = serverProblem(snapshot);
   if (down !== undefined) return rejected([], down.reason, down.mend);
+  const kept = keptBack(snapshot, flow);
+  if (kept !== undefined) return kept;
   const tried = tryNames(planZone(snapshot, 0), snapshot, place.pod, name);
   const last = tried.at(-1);
   const steps = [stepOf(snapshot, place.pod, name, tried)];
@@ -124,6 +127,36 @@ function serverProblem(snapshot: Snapshot): { reason: string; mend: string } | u
   return {
     reason: `the cluster DNS (Service ${dnsService}) has no ready endpoint`,
     mend: `see why its pods are not ready: kubectl -n kube-system get pods`,
+  };
+}
+
+/** NetworkPolicies that let the pod's questions reach none of the servers. */
+function keptBack(snapshot: Snapshot, { source }: Flow): Explanation | undefined {
+  const port = snapshot.services.get(dnsService)?.ports.find(({ protocol }) => protocol === "UDP");
+  const servers = (port?.endpoints ?? []).filter(({ ready }) => ready);
+  const denials = servers.flatMap(({ address: to, port: number }) => {
+    const connection = { from: source.address, to, protocol: "UDP" as const, port: number };
+    const { egress, ingress } = decidePolicy(snapshot, source.address, to, "UDP", number);
+    const denied = [egress, ingress].find((decision) => decision?.allowed === false);
+    return denied === undefined ? [] : [denialText(snapshot, denied, connection)];
+  });
+  const [first] = denials;
+  if (first === undefined || denials.length < servers.length) return undefined;
+  const outcome = { kind: "dropped" as const, ...first, reason: `no name is resolved: ${first.reason}` };
+  return { steps: [keptBackStep(snapshot, source.address, first.reason)], outcome, assumptions: [] };
+}
+
+function keptBackStep(snapshot: Snapshot, from: string, why: string): Step {
+  const server = snapshot.services.get(dnsService)?.clusterIPs[0];
+  return {
+    hop: "3-service",
+    component: "cluster DNS",
+    action: "drop",
+    from,
+    to: `${dnsService} ${server}:53`,
+    evaluated: [{ what: "NetworkPolicies on the way to the cluster DNS", matched: false, why }],
+    rewrites: [],
+    predicted: [],
   };
 }
 

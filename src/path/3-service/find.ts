@@ -1,14 +1,21 @@
 /** What a name of the cluster's zone stands for (Kubernetes DNS specification 1.1.0, with CoreDNS' choices). */
 import { canonicalAddress, isIPv4, isIPv6 } from "#lib/ip";
 import type { Endpoint, ServiceModel, Snapshot } from "#model";
-import { baseOf, endpointEntries, portEntries, type Entry } from "./entries.ts";
+import {
+  baseOf,
+  endpointEntries,
+  entriesFrom,
+  portEntries,
+  serviceEntries,
+  type Entries,
+} from "./entries.ts";
 import type { ZoneOptions } from "./options.ts";
 
 /** The Service of the cluster DNS itself, by the convention of every Kubernetes distribution. */
 export const dnsService = "kube-system/kube-dns";
 
 export type Found =
-  | { readonly kind: "entries"; readonly entries: readonly Entry[] }
+  | { readonly kind: "entries"; readonly entries: Entries }
   | { readonly kind: "alias"; readonly target: string }
   | { readonly kind: "text"; readonly text: string }
   /** The name exists, or names below it do, but it has no records of its own. */
@@ -20,7 +27,8 @@ const missing = (reason: string): Found => ({ kind: "missing", reason });
 
 /** Looks a name up, given as lower-case labels left of the zone: `["api-service", "default", "svc"]`. */
 export function find(snapshot: Snapshot, labels: readonly string[], options: ZoneOptions): Found {
-  const [kind, namespace, ...rest] = [...labels].reverse();
+  const kind = labels.at(-1);
+  const namespace = labels.at(-2);
   if (kind === undefined) return empty;
   if (kind === "dns-version" && labels.length === 1) return { kind: "text", text: "1.1.0" };
   if (kind === "dns") return findNameServer(snapshot, labels);
@@ -28,12 +36,12 @@ export function find(snapshot: Snapshot, labels: readonly string[], options: Zon
   if (namespace === undefined) return empty;
   if (!snapshot.namespaces.has(namespace)) return missing(`there is no namespace ${namespace}`);
   if (!isExposed(namespace, options)) return missing(`names of namespace ${namespace} are not served`);
-  if (kind === "pod") return findPod(snapshot, namespace, rest, options);
-  const [name, ...below] = rest;
+  if (kind === "pod") return findPod(snapshot, namespace, labels.slice(0, -2), options);
+  const name = labels.at(-3);
   if (name === undefined) return empty;
   const service = snapshot.services.get(`${namespace}/${name}`);
   if (service === undefined) return missing(`there is no Service ${namespace}/${name}`);
-  return findInService(service, below.reverse(), options);
+  return findInService(service, labels.length > 3 ? labels.slice(0, -3) : [], options);
 }
 
 /** Whether the names of a namespace are served at all. */
@@ -50,25 +58,26 @@ function findNameServer(snapshot: Snapshot, labels: readonly string[]): Found {
     port: undefined,
     target: "ns.dns",
   }));
-  return entries.length === 0 ? empty : { kind: "entries", entries };
+  return entries.length === 0 ? empty : { kind: "entries", entries: entriesFrom(entries) };
 }
 
 /** `10-244-0-5.NAMESPACE.pod`: any address, or only that of a pod of this namespace (CoreDNS' `pods insecure`, `verified`). */
 function findPod(
   snapshot: Snapshot,
   namespace: string,
-  reversed: readonly string[],
+  labels: readonly string[],
   { pods = "insecure" }: ZoneOptions,
 ): Found {
   if (pods === "disabled") return missing("names of pods are not served");
-  const [name, ...more] = reversed;
+  const name = labels.at(-1);
   if (name === undefined) return empty;
-  const address = more.length > 0 ? undefined : undashed(name);
+  const address = labels.length > 1 ? undefined : undashed(name);
   if (address === undefined) return missing(`${name} is no address with dashes`);
   if (pods === "verified" && snapshot.podsByAddress.get(address)?.namespace !== namespace) {
     return missing(`no pod of namespace ${namespace} has the address ${address}`);
   }
-  return { kind: "entries", entries: [{ address, port: undefined, target: `${name}.${namespace}.pod` }] };
+  const target = `${name}.${namespace}.pod`;
+  return { kind: "entries", entries: entriesFrom([{ address, port: undefined, target }]) };
 }
 
 /** The address that is written with dashes, in canonical text. */
@@ -89,7 +98,7 @@ function findInService(service: ServiceModel, labels: readonly string[], options
     return findPort(service, { name: unmarked(first), protocol: unmarked(second) }, options);
   }
   if (first !== undefined) return findEndpoint(service, first, options);
-  return entriesOf(portEntries(service, service.ports, options), () =>
+  return entriesOf(serviceEntries(service, options), () =>
     service.headless ? "the headless Service has no ready endpoint" : "the Service has no address",
   );
 }
@@ -126,10 +135,12 @@ function findEndpoint(service: ServiceModel, label: string, options: ZoneOptions
   const protocol = label.startsWith("_") ? label.slice(1).toUpperCase() : undefined;
   const leads = service.ports.some((port) => port.protocol === protocol && port.name !== "");
   if (leads) return empty;
-  const wanted = endpointEntries(service, service.ports, options).filter(
-    (entry) => entry.target === `${label}.${baseOf(service)}`,
-  );
-  return entriesOf(wanted, () => `the Service has no ready endpoint named ${label}`);
+  const target = `${label}.${baseOf(service)}`;
+  const endpoints = service.headless
+    ? serviceEntries(service, options).all()
+    : endpointEntries(service, service.ports, options);
+  const wanted = endpoints.filter((entry) => entry.target === target);
+  return entriesOf(entriesFrom(wanted), () => `the Service has no ready endpoint named ${label}`);
 }
 
 interface ZonalName {
@@ -156,11 +167,11 @@ function findInZone(service: ServiceModel, { zone, prefer }: ZonalName, options:
   };
   const near = endpointEntries(there, there.ports, options);
   const entries = near.length === 0 && prefer ? endpointEntries(service, service.ports, options) : near;
-  return entries.length === 0 ? empty : { kind: "entries", entries };
+  return entries.length === 0 ? empty : { kind: "entries", entries: entriesFrom(entries) };
 }
 
-function entriesOf(entries: readonly Entry[], reason: () => string): Found {
-  return entries.length === 0 ? missing(reason()) : { kind: "entries", entries };
+function entriesOf(entries: Entries, reason: () => string): Found {
+  return entries.addresses.length === 0 ? missing(reason()) : { kind: "entries", entries };
 }
 
 function unmarked(label: string): string {

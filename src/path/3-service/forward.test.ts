@@ -62,6 +62,7 @@ for (const [what, response, keptSeconds] of [
   ["a failure, not at all", { rcode: rcodes.SERVFAIL, authorities: [soa(60, 60)] }, 0],
   ["a cut answer, not at all", { truncated: true, answers: [address(60)] }, 0],
   ["an address with TTL 0, not at all", { answers: [address(0)] }, 0],
+  ["what is larger than 8 KiB, not at all", { answers: Array.from({ length: 600 }, () => address(60)) }, 0],
 ] as const satisfies readonly (readonly [string, Partial<Message>, number])[]) {
   test(`keeps ${what}`, async () => {
     let now = 0;

@@ -40,7 +40,8 @@ export function createHandler(
         : forwarding.answer(query, peer.transport);
     }
     const { reply, completeWith } = answer;
-    if (completeWith === undefined) return shuffled(reply);
+    // With autopath the answer depends on who asks.
+    if (completeWith === undefined) return shuffled(reply, autopath === undefined);
     return forwarding.resolve(query, completeWith, peer.transport).then((rest) => ({
       ...reply,
       answers: [...(reply.answers ?? []), ...rest.answers],
@@ -96,10 +97,10 @@ function isAddress({ type }: ResourceRecord): boolean {
 }
 
 /** Addresses in random order behind the aliases, so that clients that take the first one spread (CoreDNS' `loadbalance`). */
-function shuffled(reply: DnsReply): DnsReply {
+function shuffled(reply: DnsReply, sameForAll: boolean): DnsReply {
   const { answers = [] } = reply;
-  if (answers.length < 2) return reply;
   const addresses = answers.filter(isAddress);
+  if (addresses.length < 2) return { ...reply, lasting: sameForAll };
   for (let i = addresses.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1));
     const [a, b] = [addresses[i], addresses[j]];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Answered, DnsQuery } from "#serve/dns";
+import type { Answered } from "#serve/dns";
 import { queryFor } from "#serve/dns";
 import { decodeMessage, encodeMessage, type Message } from "#wire/dns";
 import { createDnsMetrics } from "./metrics.ts";
@@ -10,10 +10,9 @@ function answered(name: string, type: string, changes: Partial<Message> = {}): A
   const message = decodeMessage(request);
   const [question] = message.questions;
   assert.ok(question !== undefined);
-  const query: DnsQuery = { question, message, bytes: request };
   const reply = encodeMessage({ ...message, response: true, ...changes });
   const peer = { address: "10.244.0.5", port: 1, transport: "udp" } as const;
-  return { query, peer, request, reply, milliseconds: 0.3 };
+  return { asked: { question, edns: message.edns }, peer, request, reply, milliseconds: 0.3 };
 }
 
 function lines(metrics: ReturnType<typeof createDnsMetrics>, name: string): string[] {
@@ -28,7 +27,7 @@ test("queries are counted by zone, transport, family and type under CoreDNS' nam
   metrics.answered(answered("A.default.svc.Cluster.Local.", "A"));
   metrics.answered(answered("a.default.svc.cluster.local.", "A", { rcode: 3 }));
   metrics.answered(answered("x.example.", "TYPE65"));
-  metrics.answered({ ...answered("x.example.", "A", { rcode: 1 }), query: undefined });
+  metrics.answered({ ...answered("x.example.", "A", { rcode: 1 }), asked: undefined });
   const head = 'server="dns://:53"';
   assert.deepEqual(lines(metrics, "coredns_dns_requests_total"), [
     `coredns_dns_requests_total{${head},zone="cluster.local.",view="",proto="udp",family="1",type="A"} 2`,

@@ -6,20 +6,10 @@ import { isInZone, rcodeName } from "#wire/dns";
 const timeBounds = exponential(0.00025, 2, 16);
 const sizeBounds = [0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16e3, 32e3, 48e3, 64e3];
 /** The types with a label of their own; all others count as `other`, so that no client can make labels. */
-const knownTypes = new Set([
-  "A",
-  "AAAA",
-  "MX",
-  "SOA",
-  "CNAME",
-  "PTR",
-  "TXT",
-  "NS",
-  "SRV",
-  "IXFR",
-  "AXFR",
-  "ANY",
-]);
+const types = ["A", "AAAA", "MX", "SOA", "CNAME", "PTR", "TXT", "NS", "SRV", "IXFR", "AXFR", "ANY"];
+const OTHER = "other";
+/** A query that cannot be read belongs to no zone: CoreDNS calls that so. */
+const DROPPED = "dropped";
 
 export interface DnsMetrics {
   /** One answer to a client. */
@@ -34,6 +24,8 @@ export interface DnsMetrics {
   exchanged(to: DnsEndpoint, milliseconds: number, reply: Uint8Array | undefined): void;
   probeFailed(to: DnsEndpoint): void;
   allDown(): void;
+  /** A change of a headless Service's endpoints that is answered from now on: how long ago it was, seconds. */
+  programmed(seconds: number): void;
   /** A search list that was walked for a client. */
   walked(): void;
   text(): string;
@@ -58,7 +50,7 @@ interface Row {
 export function createDnsMetrics(server: string, domain: string): DnsMetrics {
   const metrics = createMetrics();
   const queries = countQueries(metrics, server, domain);
-  return { ...queries, ...countForwarding(metrics, server), text: metrics.text };
+  return { ...queries, ...countEvents(metrics, server), text: metrics.text };
 }
 
 type Registry = ReturnType<typeof createMetrics>;
@@ -74,8 +66,8 @@ function countQueries(metrics: Registry, server: string, domain: string): Pick<D
   );
   const requestSize = metrics.histogram("coredns_dns_request_size_bytes", "Size of queries.", sizeBounds);
   const responseSize = metrics.histogram("coredns_dns_response_size_bytes", "Size of responses.", sizeBounds);
-  const zones = [`${domain.toLowerCase()}.`, "in-addr.arpa.", "ip6.arpa."];
-  const rows = new Map<string, Row>();
+  const zones = [`${domain.toLowerCase()}.`, "in-addr.arpa.", "ip6.arpa.", ".", DROPPED];
+  const rows: (Row | undefined)[] = [];
 
   const createRow = (zone: string, proto: string, family: string, type: string): Row => {
     const zoned = { server, zone, view: "" };
@@ -89,39 +81,43 @@ function countQueries(metrics: Registry, server: string, domain: string): Pick<D
     };
   };
   return {
-    answered({ query, peer, request, reply, milliseconds }) {
-      const zone = query === undefined ? "dropped" : zoneOf(zones, query.question.name);
-      const asked = query?.question.type ?? "";
-      const type = knownTypes.has(asked) ? asked : "other";
-      const family = peer.address.includes(":") ? "2" : "1";
-      const key = `${zone} ${peer.transport} ${family} ${type}`;
-      let row = rows.get(key);
-      if (row === undefined) rows.set(key, (row = createRow(zone, peer.transport, family, type)));
+    answered({ asked, peer, request, reply, milliseconds }) {
+      const zoneAt = zoneIndex(zones, asked?.question.name);
+      const typeAt = types.indexOf(asked?.question.type ?? OTHER);
+      const six = peer.address.includes(":");
+      const at = (((zoneAt << 1) | Number(peer.transport === "tcp")) << 1) | Number(six);
+      // The position of `other` is -1; it is the first of its zone.
+      const key = at * (types.length + 1) + typeAt + 1;
+      const zone = zones[zoneAt] ?? ".";
+      const row = (rows[key] ??= createRow(zone, peer.transport, six ? "2" : "1", types[typeAt] ?? OTHER));
       row.requests.value += 1;
-      if (query?.message.edns?.dnssecOk === true) row.doRequests.value += 1;
+      if (asked?.edns?.dnssecOk === true) row.doRequests.value += 1;
       row.duration.observe(milliseconds / 1000);
       row.requestSize.observe(request.length);
       row.responseSize.observe(reply.length);
       const code = (reply[3] ?? 0) & 15;
-      const labels = { server, zone, view: "", rcode: rcodeName(code), plugin: pluginOf(zone) };
-      (row.responses[code] ??= responses.series(labels)).value += 1;
+      (row.responses[code] ??= responses.series({
+        ...{ server, zone, view: "" },
+        ...{ rcode: rcodeName(code), plugin: pluginOf(zone) },
+      })).value += 1;
     },
   };
 }
 
-/** A query that cannot be read belongs to no zone: CoreDNS calls that "dropped". */
-function zoneOf(zones: readonly string[], name: string): string {
+/** Where a name's zone stands in the list: the root at the last but one place, what cannot be read at the last. */
+function zoneIndex(zones: readonly string[], name: string | undefined): number {
+  if (name === undefined) return zones.length - 1;
   const lower = name.toLowerCase();
-  return zones.find((zone) => isInZone(lower, zone)) ?? ".";
+  return zones.findIndex((zone) => isInZone(lower, zone));
 }
 
 /** Who answers: CoreDNS names its plugin. */
 function pluginOf(zone: string): string {
-  if (zone === "dropped") return "";
+  if (zone === DROPPED) return "";
   return zone === "." ? "forward" : "kubernetes";
 }
 
-function countForwarding(metrics: Registry, server: string): Omit<DnsMetrics, "answered" | "text"> {
+function countEvents(metrics: Registry, server: string): Omit<DnsMetrics, "answered" | "text"> {
   const entries = metrics.gauge("coredns_cache_entries", "Upstream answers kept.");
   const hits = metrics.counter("coredns_cache_hits_total", "Answers from the cache.");
   const misses = metrics.counter("coredns_cache_misses_total", "Queries that the cache could not answer.");
@@ -143,6 +139,11 @@ function countForwarding(metrics: Registry, server: string): Omit<DnsMetrics, "a
   const probes = metrics.counter(
     "coredns_proxy_healthcheck_failures_total",
     "Failed health checks of upstreams.",
+  );
+  const programming = metrics.histogram(
+    "coredns_kubernetes_dns_programming_duration_seconds",
+    "From a change of endpoints until names are answered with it.",
+    exponential(0.001, 2, 20),
   );
   const walks = metrics.counter("coredns_autopath_success_total", "Search lists walked for a client.");
   const cached = { server, zones: ".", view: "" };
@@ -167,6 +168,7 @@ function countForwarding(metrics: Registry, server: string): Omit<DnsMetrics, "a
       }),
     probeFailed: (to) => probes.inc(upstream(to)),
     allDown: () => broken.inc(),
+    programmed: (duration) => programming.observe(duration, { service_kind: "headless_with_selector" }),
     walked: () => walks.inc({ server }),
   };
 }

@@ -17,6 +17,8 @@ import { defaultTtl, type ZoneOptions } from "./options.ts";
 import { addressRecords, nameServers, recordsOf, soa, type ZoneFacts } from "./records.ts";
 import { reverseIndex } from "./reverse.ts";
 
+/** One value, since what is kept for a choice of options is kept by it. */
+const noOptions: ZoneOptions = {};
 /** As many aliases as CoreDNS follows. */
 const MAX_ALIASES = 10;
 const reverseZones = ["in-addr.arpa.", "ip6.arpa."];
@@ -41,7 +43,7 @@ export interface Zone {
  * The zone of a snapshot.
  * @param serial of the SOA record: the time of the last change, seconds since 1970.
  */
-export function planZone(snapshot: Snapshot, serial: number, options: ZoneOptions = {}): Zone {
+export function planZone(snapshot: Snapshot, serial: number, options: ZoneOptions = noOptions): Zone {
   const origin = absoluteName(snapshot.domain.toLowerCase());
   const facts: ZoneFacts = { origin, ttl: options.ttl ?? defaultTtl };
   const reverse = reverseIndex(snapshot, options);
@@ -105,8 +107,7 @@ export function planZone(snapshot: Snapshot, serial: number, options: ZoneOption
     if (entry.alias !== undefined && wantsAddress) {
       return followAlias({ asked, target: absoluteName(entry.alias), ttl }, type, depth);
     }
-    const entries = entry.addresses.map((address) => ({ address }));
-    const answers = wantsAddress ? addressRecords(asked, type, entries, ttl) : [];
+    const answers = wantsAddress ? addressRecords(asked, type, entry.addresses, ttl) : [];
     return answers.length > 0 ? positive(answers) : negative(rcodes.NOERROR, name);
   };
 

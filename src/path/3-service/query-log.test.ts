@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createLog } from "#lib/log";
-import { queryFor, type Answered, type DnsQuery } from "#serve/dns";
+import { queryFor, type Answered } from "#serve/dns";
 import { decodeMessage, encodeMessage, rcodes, withId, type Message, type ResourceRecord } from "#wire/dns";
 import { logQuery, type QueryLogClass } from "./query-log.ts";
 
@@ -10,9 +10,14 @@ function answered(name: string, changes: Partial<Message>, address = "10.244.0.5
   const message = decodeMessage(request);
   const [question] = message.questions;
   assert.ok(question !== undefined);
-  const query: DnsQuery = { question, message, bytes: request };
   const reply = encodeMessage({ ...message, response: true, authoritative: true, ...changes });
-  return { query, peer: { address, port: 41234, transport: "udp" }, request, reply, milliseconds: 0.25 };
+  return {
+    asked: { question, edns: message.edns },
+    peer: { address, port: 41234, transport: "udp" },
+    request,
+    reply,
+    milliseconds: 0.25,
+  };
 }
 
 const record: ResourceRecord = { name: "x.example.", ttl: 5, type: "A", address: "192.0.2.1" };

@@ -19,14 +19,14 @@ function classOf(reply: Uint8Array): QueryLogClass | "success" {
   return rcode === rcodes.NOERROR ? "success" : "error";
 }
 
-function queryLine({ query, peer, request, reply, milliseconds }: Answered): string {
+function queryLine({ asked, peer, request, reply, milliseconds }: Answered): string {
   const { address, port, transport } = peer;
   const from = `${isIPv6(address) ? `[${address}]` : address}:${port}`;
-  const edns = query?.message.edns;
+  const edns = asked?.edns;
   const question = [
-    query?.question.type ?? "-",
-    query === undefined || query.question.class === 1 ? "IN" : `CLASS${query.question.class}`,
-    query?.question.name ?? ".",
+    asked?.question.type ?? "-",
+    asked === undefined || asked.question.class === 1 ? "IN" : `CLASS${asked.question.class}`,
+    asked?.question.name ?? ".",
     transport,
     request.length,
     edns?.dnssecOk ?? false,

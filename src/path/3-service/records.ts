@@ -1,8 +1,8 @@
 /** Records of what a name stands for. */
 import { familyOf } from "#lib/ip";
 import type { Snapshot } from "#model";
-import { absoluteName, type RecordData, type ResourceRecord } from "#wire/dns";
-import type { Entry } from "./entries.ts";
+import { absoluteName, type ResourceRecord } from "#wire/dns";
+import type { Entries } from "./entries.ts";
 import { dnsService, type Found } from "./find.ts";
 
 /** Seconds; CoreDNS' own value. */
@@ -36,35 +36,40 @@ export interface Sections {
   readonly additionals: readonly ResourceRecord[];
 }
 
+const nothing: Sections = { answers: [], additionals: [] };
+
 /** The records of one type under a name; none where it has no such records. */
 export function recordsOf(name: string, type: string, found: Found, facts: ZoneFacts): Sections {
-  const records = (...data: RecordData[]): Sections => ({
-    answers: data.map((entry) => ({ name, ttl: facts.ttl, ...entry })),
-    additionals: [],
-  });
+  if (found.kind === "entries") return entryRecords(name, type, found.entries, facts);
   if (found.kind === "text" && type === "TXT") {
-    return { answers: [{ name, ttl: VERSION_TTL, type: "TXT", texts: [found.text] }], additionals: [] };
+    return { ...nothing, answers: [{ name, ttl: VERSION_TTL, type: "TXT", texts: [found.text] }] };
   }
-  if (found.kind === "alias" && type === "CNAME")
-    return records({ type, target: absoluteName(found.target) });
-  if (found.kind !== "entries") return records();
-  if (type === "A" || type === "AAAA") {
-    return { answers: addressRecords(name, type, found.entries, facts.ttl), additionals: [] };
-  }
-  return type === "SRV" ? serviceRecords(name, found.entries, facts) : records();
+  if (found.kind !== "alias" || type !== "CNAME") return nothing;
+  return { ...nothing, answers: [{ name, ttl: facts.ttl, type, target: absoluteName(found.target) }] };
+}
+
+function entryRecords(name: string, type: string, entries: Entries, facts: ZoneFacts): Sections {
+  if (type === "SRV") return serviceRecords(name, entries, facts);
+  if (type !== "A" && type !== "AAAA") return nothing;
+  return { answers: addressRecords(name, type, entries.addresses, facts.ttl), additionals: [] };
 }
 
 /** A or AAAA records, without duplicates. */
 export function addressRecords(
   name: string,
   type: "A" | "AAAA",
-  entries: readonly Pick<Entry, "address">[],
+  addresses: readonly string[],
   ttl: number,
 ): ResourceRecord[] {
-  const addresses = new Set(entries.map((entry) => entry.address));
-  return [...addresses]
-    .filter((address) => typeOf(address) === type)
-    .map((address) => ({ name, ttl, type, address }));
+  const records: ResourceRecord[] = [];
+  // Most names have one address; a set is made for those that have more.
+  const seen = addresses.length > 1 ? new Set<string>() : undefined;
+  for (const address of addresses) {
+    if (typeOf(address) !== type || seen?.has(address) === true) continue;
+    seen?.add(address);
+    records.push({ name, ttl, type, address });
+  }
+  return records;
 }
 
 function typeOf(address: string): "A" | "AAAA" {
@@ -72,11 +77,12 @@ function typeOf(address: string): "A" | "AAAA" {
 }
 
 /** SRV records with one weight for all (100 over their number), and the addresses of their targets (RFC 2782). */
-function serviceRecords(name: string, entries: readonly Entry[], { origin, ttl }: ZoneFacts): Sections {
-  const weight = Math.max(1, Math.floor(100 / entries.length));
+function serviceRecords(name: string, entries: Entries, { origin, ttl }: ZoneFacts): Sections {
+  const all = entries.all();
+  const weight = Math.max(1, Math.floor(100 / all.length));
   const answers = new Map<string, ResourceRecord>();
   const additionals = new Map<string, ResourceRecord>();
-  for (const { address, port, target: relative } of entries) {
+  for (const { address, port, target: relative } of all) {
     if (port === undefined) continue;
     const target = `${relative}.${origin}`;
     answers.set(`${target} ${port}`, { name, ttl, type: "SRV", priority: 0, weight, port, target });

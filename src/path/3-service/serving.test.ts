@@ -215,6 +215,17 @@ test("metrics and the account of clients are read over HTTP, and nothing can be 
   }
 });
 
+test("metrics say how long changes of endpoints took to be answered", async (t) => {
+  const metrics = createDnsMetrics("dns://:53", "cluster.local");
+  const { set } = await start(t, { metrics, now: () => 9_250 });
+  const db = service("default/db", { headless: true, selector: { app: "db" }, endpointsChangedAt: 9_000 });
+  set({ ...cluster, services: new Map([["default/db", db]]) });
+  assert.match(
+    metrics.text(),
+    /^coredns_kubernetes_dns_programming_duration_seconds_sum\{service_kind="headless_with_selector"\} 0.25$/m,
+  );
+});
+
 test("a port that is taken is an error that names it", async (t) => {
   const { ports } = await start(t, { endpoints });
   const source = { current: () => cluster, subscribe: () => () => undefined };

@@ -87,6 +87,7 @@ export const cluster: Snapshot = {
     ],
   ]),
   podsByAddress: new Map(),
+  policies: new Map(),
   namespaces: new Set(["default", "kube-system", "shop"]),
   services: new Map(services.map((one) => [`${one.namespace}/${one.name}`, one])),
   routes: { hosts: new Map(), certificates: [] },

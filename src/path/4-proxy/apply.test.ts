@@ -52,7 +52,7 @@ function record(t: TestContext, initial: Snapshot): Recorded {
     log: silentLog,
     after: async () => undefined,
     onProgrammed: (snapshot) => programmed.push(snapshot),
-    silent: () => new Set(),
+    planOptions: () => ({}),
     recorder: { queued: () => undefined, synced: () => undefined, failed: () => undefined },
   });
   t.after(() => applier.close());

@@ -8,7 +8,7 @@ import type { Log } from "#lib/log";
 import type { Snapshot, SnapshotSource } from "#model";
 import type { RuleBackend } from "./backend.ts";
 import { planProxy } from "./plan.ts";
-import type { ProxyPlan } from "./plan.ts";
+import type { EndpointList, PlanOptions, ProxyPlan, Rotations } from "./plan.ts";
 import { rotate } from "./rotation.ts";
 import type { Rotation } from "./rotation.ts";
 
@@ -27,8 +27,8 @@ export interface ApplyOptions {
   readonly after: (plan: ProxyPlan, previous: ProxyPlan | undefined) => Promise<void>;
   readonly onProgrammed: (snapshot: Snapshot) => void;
   readonly recorder: Recorder;
-  /** Endpoints that do not answer; after a change of them call `refresh`. */
-  readonly silent: () => ReadonlySet<string>;
+  /** What holds for the next plan beside the snapshot; after a change of it call `refresh`. */
+  readonly planOptions: () => PlanOptions;
 }
 
 /** What is told about the work, for metrics. */
@@ -104,8 +104,9 @@ export function startApplying(options: ApplyOptions): Applier {
     const full = mustSync;
     const snapshot = source.current();
     const previous = inForce;
-    const plan = await planOn(snapshot, previous);
-    if (mustSync) await backend.sync(plan);
+    const adopted = mustSync ? await planOnFound(snapshot, previous) : undefined;
+    const plan = adopted ?? (await planOn(snapshot, previous));
+    if (mustSync && adopted === undefined) await backend.sync(plan);
     else await backend.update(plan);
     mustSync = false;
     inForce = plan;
@@ -123,19 +124,33 @@ export function startApplying(options: ApplyOptions): Applier {
   /** The plan; where a list's rule must be rewritten, the order goes on where its counter stands. */
   const planOn = async (snapshot: Snapshot, previous: ProxyPlan | undefined): Promise<ProxyPlan> => {
     const kept = rotations(previous, new Map());
-    const facts = { silent: options.silent() };
+    const facts = options.planOptions();
     const plan = planProxy(snapshot, node, kept, facts);
     const rewritten = [...plan.lists.values()]
       .filter((list) => {
         const before = previous?.lists.get(list.key);
-        return before !== undefined && (mustSync || before.slots.length !== list.slots.length);
+        return before !== undefined && (mustSync || (before !== list && beginsAnew(before, list)));
       })
       .map((list) => list.key);
     if (rewritten.length === 0) return plan;
     const turns = await backend.turns(rewritten);
     const known = new Map(rewritten.map((list) => [list, turns.get(list) ?? rewrites++] as const));
-    // A list that is put in force anew with all its endpoints must be turned by hand: its rule starts at slot 0.
-    return planProxy(snapshot, node, rotations(previous, known, mustSync), facts);
+    return planProxy(snapshot, node, rotations(previous, known), facts);
+  };
+
+  /** The plan that goes on where the rules stand that are there; undefined where they cannot be taken over. */
+  const planOnFound = async (
+    snapshot: Snapshot,
+    previous: ProxyPlan | undefined,
+  ): Promise<ProxyPlan | undefined> => {
+    const facts = options.planOptions();
+    const kept = rotations(previous, new Map());
+    const found = await backend.adopt?.(planProxy(snapshot, node, kept, facts));
+    if (found === undefined) return undefined;
+    // The others are gone, and nobody knows whose turn it was.
+    const lost = [...(previous?.lists.keys() ?? [])].filter((key) => !found.has(key));
+    const anew = rotations(previous, new Map(lost.map((key) => [key, rewrites++])));
+    return planProxy(snapshot, node, { get: (key) => found.get(key) ?? anew.get(key) }, facts);
   };
 
   const announce = (snapshot: Snapshot): void => {
@@ -215,18 +230,26 @@ export function startApplying(options: ApplyOptions): Applier {
   };
 }
 
-/** @param turn whether to turn the slots themselves, for rules that will start at slot 0. */
-function rotations(
-  plan: ProxyPlan | undefined,
-  next: ReadonlyMap<string, number>,
-  turn = false,
-): ReadonlyMap<string, Rotation> {
-  return new Map(
-    [...(plan?.lists ?? [])].map(([key, { slots }]) => {
-      const at = (next.get(key) ?? 0) % slots.length;
-      return [key, turn ? { slots: rotate(slots, at), next: 0 } : { slots, next: at }] as const;
-    }),
+/** Whether the rules that give a list its turns must be written anew. */
+export function beginsAnew(before: EndpointList, after: EndpointList): boolean {
+  const hadAffinity = before.affinitySeconds !== undefined;
+  return (
+    before.slots.length !== after.slots.length ||
+    before.scheduler !== after.scheduler ||
+    hadAffinity !== (after.affinitySeconds !== undefined)
   );
+}
+
+/** The lists of a plan. Where the next slot is known the rule will start at slot 0, so the slots are turned to it. */
+function rotations(plan: ProxyPlan | undefined, next: ReadonlyMap<string, number>): Rotations {
+  return {
+    get(key) {
+      const slots = plan?.lists.get(key)?.slots;
+      if (slots === undefined) return undefined;
+      const at = next.get(key);
+      return { slots: at === undefined ? slots : rotate(slots, at % slots.length), next: 0 };
+    },
+  };
 }
 
 /** Waits, but not longer than until the signal. */

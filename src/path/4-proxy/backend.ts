@@ -1,10 +1,17 @@
 /** What a kind of rules must be able to do; `apply.ts` drives it, the contract suite holds every kind to it. */
 import type { CommandResult, NftOptions } from "#kernel";
 import type { ProxyPlan } from "./plan.ts";
+import type { Backend, Rotation } from "./rotation.ts";
 
 export interface RuleBackend {
   /** Puts the whole plan in force, whatever own rules are there; nobody else's rules are touched. */
   sync(plan: ProxyPlan): Promise<void>;
+  /**
+   * Takes what is there of ours, whoever made it, for what is in force, so that the next `update` changes only what is not
+   * as it should be. Returns the order and the turn of those of the lists that were found; where the rules of a list
+   * will be written anew its slots are turned already. Undefined: nothing there can be taken over.
+   */
+  adopt?(plan: ProxyPlan): Promise<ReadonlyMap<string, Rotation> | undefined>;
   /** Changes what is in force (the plan of the last call that succeeded) into `plan`. */
   update(plan: ProxyPlan): Promise<void>;
   /**
@@ -14,6 +21,8 @@ export interface RuleBackend {
   turns(lists: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** The rules of a list as the kernel has them now; empty if there are none. */
   rulesOf(list: string): Promise<readonly string[]>;
+  /** The endpoint that a client's next connection to a list with affinity goes to; undefined: to whose turn it is. */
+  remembered?(list: string, client: string): Promise<Backend | undefined>;
   /** Whether all own rules are still there. */
   intact(): Promise<boolean>;
   /** Takes all own rules away. */
@@ -24,7 +33,8 @@ export interface RuleBackend {
 export interface RuleKernel {
   /** Carries out a script; returns what it printed. */
   nft(script: string, options?: NftOptions): Promise<string>;
-  iptablesRestore(text: string): Promise<void>;
+  /** @param program `iptables-restore`, `ip6tables-legacy-restore` ... */
+  iptablesRestore(text: string, program: string): Promise<void>;
   run(command: string, args: readonly string[], input?: string): Promise<CommandResult>;
 }
 

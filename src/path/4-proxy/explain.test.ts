@@ -143,7 +143,7 @@ test("the scheduler that a Service asks for decides where the mode can follow it
   const algorithm = (mode: "nftables" | "userspace"): string | undefined =>
     explained({ scheduler: "lc" }, {}, { mode }).steps[0]?.decision?.algorithm;
   assert.equal(algorithm("userspace"), "least connections");
-  assert.equal(algorithm("nftables"), "round robin");
+  assert.equal(algorithm("nftables"), "round robin (nftables cannot do least connections)");
 });
 
 test("without rules of a kernel an address that nobody serves is refused by nobody, and lists are told as they are", () => {

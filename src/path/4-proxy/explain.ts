@@ -1,5 +1,5 @@
 /** What the Service rules of a node do to a packet, and why: pure, from the same plan that the rules are made of. */
-import { familyOf } from "#lib/ip";
+import { familyOf, isInside } from "#lib/ip";
 import { chooseEndpoints, findingsAbout } from "#model";
 import type {
   Alternative,
@@ -8,29 +8,28 @@ import type {
   EndpointQuery,
   Explanation,
   Flow,
+  IpFamily,
   Outcome,
   Place,
-  Scheduler,
   ServiceModel,
   ServicePort,
   Snapshot,
   Step,
 } from "#model";
+import { orderOf } from "./order.ts";
+import type { KnownOrder } from "./order.ts";
 import { addressKey, planProxy, servicePortKey } from "./plan.ts";
-import type { EndpointList, ProxyMode, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
+import type { PlanOptions, ProxyMode, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
 import { predictedIn } from "./predicted.ts";
+import { notLetIn, refusal } from "./refusal.ts";
 import { backendKey } from "./rotation.ts";
-import type { Rotation } from "./rotation.ts";
+import { slotSchedulers } from "./spread.ts";
 
 type ProxyPlace = Extract<Place, { at: "proxy" }>;
 
-export interface ExplainOptions {
+export interface ExplainOptions extends PlanOptions, KnownOrder {
   /** Which rules the node has; `nftables` if not said. */
   readonly mode?: ProxyMode;
-  /** The lists in force on this node (`Proxy.rotation`): tells whose turn is next. */
-  readonly rotation?: ReadonlyMap<string, Rotation>;
-  /** Endpoints that do not answer connections of this node (`Proxy.silent`). */
-  readonly silent?: ReadonlySet<string>;
 }
 
 /**
@@ -49,7 +48,8 @@ export function explain(
     const reason = "the address of the destination is not known";
     return { steps: [], outcome: { kind: "unknown", reason }, assumptions: [] };
   }
-  const plan = planProxy(snapshot, place.node, options.rotation, { silent: options.silent });
+  const bySlots = { slotSchedulers: slotSchedulers[options.mode ?? "nftables"] ?? [] };
+  const plan = planProxy(snapshot, place.node, options.rotation, { ...bySlots, ...options });
   const at = plan.addresses.get(addressKey({ address, protocol: flow.protocol, port }));
   const found = at === undefined ? undefined : findPort(snapshot, at);
   const context = { snapshot, place, flow, options, plan, address };
@@ -105,23 +105,30 @@ function explainOther(context: Context): Explanation {
   const { snapshot, place, flow, options, plan, address } = context;
   const here = [...plan.addresses.values()].filter((at) => at.address === address);
   const isClusterIP = here.some((at) => at.kind === "ClusterIP");
-  const rejected = isClusterIP && options.mode !== "iptables";
+  const refused = refusedBy(options.mode ?? "nftables", plan, address, isClusterIP);
   const reason = isClusterIP
     ? `no Service port ${flow.destination.port}/${flow.protocol} at ${address}`
-    : `${address}:${flow.destination.port} is no address of a Service`;
+    : refused === undefined
+      ? `${address}:${flow.destination.port} is no address of a Service`
+      : `no Service has ${address}, which is in the Services' network`;
   const step = stepOf(context, {
-    action: rejected ? "reject" : "pass",
+    action: refused?.action ?? "pass",
     to: endOf(flow),
     evaluated: here.map((at) => ({
       what: `${addressKey(at)} (${at.servicePort})`,
       matched: false,
       why: at.protocol === flow.protocol ? "another port" : "another protocol",
     })),
-    predicted: rejected ? [refusalIn(options.mode)] : [],
+    predicted: refused === undefined ? [] : [refused.rule],
   });
-  if (!rejected) {
+  if (refused === undefined) {
     const next = { name: address, place: { at: "node" as const, node: place.node }, flow };
     return { steps: [step], outcome: { kind: "next", alternatives: [next] }, assumptions: [] };
+  }
+  if (!isClusterIP) {
+    const mend = "see which address the Service has: kubectl get services --all-namespaces";
+    const kind = refused.action === "drop" ? "dropped" : "rejected";
+    return { steps: [step], outcome: { kind, reason, mend }, assumptions: [] };
   }
   const ports = [...new Set(here.map((at) => `${at.port}/${at.protocol}`))].join(", ");
   const service = snapshot.services.get((here[0]?.servicePort ?? "").split(":")[0] ?? "");
@@ -130,13 +137,26 @@ function explainOther(context: Context): Explanation {
   return { steps: [step], outcome, assumptions: [] };
 }
 
-function refusalIn(mode: ProxyMode | undefined): string {
-  return mode === "userspace" ? "nobody listens there" : "unserved: ip daddr @cluster-ips goto reject-it";
+/** nftables mode answers for the Services' own networks; where this process serves, nobody listens at other addresses. */
+function refusedBy(
+  mode: ProxyMode,
+  plan: ProxyPlan,
+  address: string,
+  isClusterIP: boolean,
+): { readonly action: "reject" | "drop"; readonly rule: string } | undefined {
+  const isOurs = isClusterIP || plan.serviceNetworks.some((network) => isInside(address, network));
+  if (mode === "iptables" || !isOurs) return undefined;
+  if (mode === "userspace") return { action: "reject", rule: "nobody listens there" };
+  const ip = familyOf(address) === "IPv4" ? "ip" : "ip6";
+  return isClusterIP
+    ? { action: "reject", rule: `unserved: ${ip} daddr @cluster-ips goto reject-it` }
+    : { action: "drop", rule: `unserved: ${ip} daddr @service-networks drop` };
 }
 
 function explainService(context: ServiceContext): Explanation {
   const { snapshot, place, flow, plan, at, service, port, options } = context;
-  const target = targetFor(at, place);
+  const outcast = notLetIn(at, flow);
+  const target = outcast === undefined ? targetFor(at, place) : { kind: "drop" as const };
   const inside = at.inside !== undefined && place.from !== "outside";
   const traffic = at.kind === "ClusterIP" ? "internal" : inside ? "short-circuit" : "external";
   const choice = chooseEndpoints(port, service, {
@@ -154,60 +174,59 @@ function explainService(context: ServiceContext): Explanation {
     reason: r.reason,
   }));
   const list = target.kind === "list" ? plan.lists.get(target.list) : undefined;
-  const alternatives = list === undefined ? [] : inTurn(list, options).map((b) => alternativeOf(context, b));
-  const known = list !== undefined && options.rotation?.has(list.key) === true;
-  const next = known && alternatives.length > 1 ? alternatives[0]?.name : undefined;
+  const order = list && orderOf(list, options.mode ?? "nftables", flow.source.address, options);
+  const alternatives = (order?.backends ?? []).map((backend) => alternativeOf(context, backend));
+  const next = order?.knowsNext === true && alternatives.length > 1 ? alternatives[0]?.name : undefined;
   const chosen = next ?? (alternatives.length === 1 ? alternatives[0]?.name : undefined);
   const step = stepOf(context, {
     action: target.kind === "list" ? "DNAT" : target.kind,
     to: chosen ?? (target.kind === "list" ? at.servicePort : endOf(flow)),
     decision: {
-      algorithm: algorithmOf(options.mode, list),
+      algorithm: order?.algorithm ?? "round robin",
       candidates,
       ...(chosen === undefined ? {} : { chosen }),
       ...(next === undefined ? {} : { next }),
-      reason: reasonOf(context, traffic, alternatives.length, next),
+      reason: reasonOf(context, traffic, choice.usable.length, alternatives, next),
     },
-    evaluated: [{ what: addressKey(at), matched: true, why: `${at.kind} of ${at.servicePort}` }],
+    evaluated: [
+      { what: addressKey(at), matched: true, why: `${at.kind} of ${at.servicePort}` },
+      ...(at.sourceRanges === undefined
+        ? []
+        : [
+            {
+              what: "loadBalancerSourceRanges",
+              matched: outcast === undefined,
+              why: at.sourceRanges.join(", "),
+            },
+          ]),
+    ],
     rewrites: rewritesOf(context, alternatives),
     predicted: predictedIn(options.mode ?? "nftables", plan, at, target),
   });
   const outcome: Outcome =
-    target.kind === "list" ? { kind: "next", alternatives } : refusal(context, target.kind);
+    outcast ?? (target.kind === "list" ? { kind: "next", alternatives } : refusal(context, target.kind));
   const about = { kind: "Service", namespace: service.namespace, name: service.name };
   return { steps: [step], outcome, assumptions: findingsAbout(snapshot, about) };
-}
-
-const schedulers: Readonly<Record<Scheduler, string>> = {
-  rr: "round robin",
-  wrr: "weighted round robin",
-  lc: "least connections",
-  sh: "source hash",
-};
-
-/** How an endpoint is chosen: the Service's own wish where the mode can follow it. */
-function algorithmOf(mode: ProxyMode | undefined, list: EndpointList | undefined): string {
-  return schedulers[mode === "userspace" ? (list?.scheduler ?? "rr") : "rr"];
-}
-
-function inTurn(list: EndpointList, options: ExplainOptions): readonly Pick<Endpoint, "address" | "port">[] {
-  const rotation = options.rotation?.get(list.key);
-  // Of another length, the plan has already turned the slots so that the next one is first.
-  const next = rotation?.slots.length === list.slots.length ? rotation.next : 0;
-  return [...list.slots.slice(next), ...list.slots.slice(0, next)];
 }
 
 function alternativeOf(context: ServiceContext, backend: Pick<Endpoint, "address" | "port">): Alternative {
   const { place, flow, port, snapshot } = context;
   const endpoint = port.endpoints.find((e) => backendKey(e) === backendKey(backend));
   const source = masquerades(context, backend.address)
-    ? { address: snapshot.nodes.get(place.node)?.address ?? flow.source.address }
+    ? {
+        address: addressOn(snapshot, place.node, familyOf(backend.address)) ?? flow.source.address,
+        masqueraded: flow.source.address,
+      }
     : flow.source;
   return {
     name: endpoint === undefined ? backendKey(backend) : nameOf(endpoint),
     place: { at: "node", node: place.node },
     flow: { ...flow, source, destination: { ...flow.destination, ...backend } },
   };
+}
+
+function addressOn(snapshot: Snapshot, node: string, family: IpFamily): string | undefined {
+  return snapshot.nodes.get(node)?.addresses.find((address) => familyOf(address) === family);
 }
 
 function masquerades({ at, place, flow }: ServiceContext, endpoint: string): boolean {
@@ -236,6 +255,7 @@ function reasonOf(
   context: ServiceContext,
   traffic: EndpointQuery["traffic"],
   count: number,
+  alternatives: readonly Alternative[],
   next: string | undefined,
 ): string {
   const { at, service, place } = context;
@@ -248,40 +268,12 @@ function reasonOf(
   const turn =
     count < 2
       ? ""
-      : next === undefined
-        ? "; whose turn it is only the kernel of the node knows"
-        : `; next in turn is ${next}`;
+      : alternatives.length === 1
+        ? `; this client meets ${alternatives[0]?.name}`
+        : next === undefined
+          ? "; whose turn it is only the kernel of the node knows"
+          : `; next in turn is ${next}`;
   return `${count} usable endpoint${count === 1 ? "" : "s"} of ${at.servicePort} on ${place.node}, ${policy}${turn}`;
-}
-
-function refusal(context: ServiceContext, kind: "reject" | "drop"): Outcome {
-  const { snapshot, service, port, place, at } = context;
-  const name = `Service ${service.namespace}/${service.name}`;
-  const { endpoints } = port;
-  if (kind === "drop") {
-    const policy = at.kind === "ClusterIP" ? "internalTrafficPolicy" : "externalTrafficPolicy";
-    const nodes = [...new Set(endpoints.filter((e) => e.ready).map((e) => e.node ?? "unknown node"))].join(
-      ", ",
-    );
-    return {
-      kind: "dropped",
-      reason: `${name} has ${policy} Local and no ready endpoint on ${place.node} (it has on: ${nodes})`,
-      mend: `send to a node that has one, run a pod on ${place.node}, or set ${policy}: Cluster`,
-    };
-  }
-  const why =
-    endpoints.length === 0 ? "it has no endpoints" : `${endpoints.length} endpoint(s), none of them ready`;
-  const finding = findingsAbout(snapshot, {
-    kind: "Service",
-    namespace: service.namespace,
-    name: service.name,
-  });
-  const look = `kubectl -n ${service.namespace} get endpointslices -l kubernetes.io/service-name=${service.name}`;
-  return {
-    kind: "rejected",
-    reason: `${name} has no ready endpoints: ${finding.find((f) => f.mend !== undefined && endpoints.length === 0)?.message ?? why}`,
-    mend: finding.find((f) => f.mend !== undefined)?.mend ?? `see why its pods are not ready: ${look}`,
-  };
 }
 
 function stepOf({ place, flow, options }: Context, rest: Pick<Step, "action" | "to"> & Partial<Step>): Step {

@@ -32,15 +32,22 @@ function changedAddresses(
   plan: ProxyPlan,
   previous: ProxyPlan | undefined,
 ): readonly { readonly at: VirtualAddress; readonly backends: ReadonlySet<string> }[] {
-  const all = new Map([...(previous?.addresses ?? []), ...plan.addresses]);
-  return [...all.values()]
-    .filter((at) => at.protocol === "UDP")
-    .flatMap((at) => {
-      const backends = backendsOf(plan, at);
-      const before = previous === undefined ? undefined : backendsOf(previous, at);
-      const same = before?.size === backends.size && [...before].every((key) => backends.has(key));
-      return same ? [] : [{ at, backends }];
-    });
+  return udpAddresses(plan, previous).flatMap((at) => {
+    const backends = backendsOf(plan, at);
+    const before = previous === undefined ? undefined : backendsOf(previous, at);
+    const same = before?.size === backends.size && [...before].every((key) => backends.has(key));
+    return same ? [] : [{ at, backends }];
+  });
+}
+
+/** Of either plan; those of both once. */
+function udpAddresses(plan: ProxyPlan, previous: ProxyPlan | undefined): readonly VirtualAddress[] {
+  const found: VirtualAddress[] = [];
+  for (const at of plan.addresses.values()) if (at.protocol === "UDP") found.push(at);
+  for (const [key, at] of previous?.addresses ?? []) {
+    if (at.protocol === "UDP" && !plan.addresses.has(key)) found.push(at);
+  }
+  return found;
 }
 
 function backendsOf(plan: ProxyPlan, where: VirtualAddress): ReadonlySet<string> {

@@ -1,6 +1,8 @@
 /** Hop 4: the Service rules of a node. ClusterIP, NodePort or load-balancer address and port -> pod address and port. */
+import { networkInterfaces } from "node:os";
 import {
   conntrack,
+  inNetNs,
   iptablesRestore,
   nft,
   run,
@@ -18,7 +20,9 @@ import type {
   NetPlace,
 } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
+import { canonicalAddress, isInside } from "#lib/ip";
 import type { Log } from "#lib/log";
+import { isolating } from "#model";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
 import type { Applier } from "./apply.ts";
@@ -29,22 +33,28 @@ import { startHealthServers } from "./healthcheck.ts";
 import { iptablesBackend } from "./iptables/backend.ts";
 import { createProxyMetrics } from "./metrics.ts";
 import { nftablesBackend } from "./nftables/backend.ts";
-import type { KernelMode, ProxyPlan } from "./plan.ts";
-import type { Rotation } from "./rotation.ts";
+import type { KernelMode, PlanOptions, ProxyPlan } from "./plan.ts";
+import type { Backend, Rotation } from "./rotation.ts";
+import { slotSchedulers } from "./spread.ts";
 import { watchSilence } from "./silent.ts";
 import type { End, Waiting } from "./silent.ts";
 import { userspaceBackend } from "./userspace/backend.ts";
 
 export { explain, listFor } from "./explain.ts";
+export { rememberedKey } from "./order.ts";
 export { chosenEndpoint } from "./observe.ts";
 export type { KernelMode, ProxyMode } from "./plan.ts";
-export type { Rotation } from "./rotation.ts";
+export type { Backend, Rotation } from "./rotation.ts";
 
 /** Rules in the kernel of a namespace. */
 export interface KernelProxyOptions extends CommonOptions {
   readonly mode: KernelMode;
   /** The node's network namespace; undefined: that of this thread. */
   readonly netns: NetNs | undefined;
+  /** Which iptables program is used in that mode; the system's default if not said. */
+  readonly iptables?: "nft" | "legacy";
+  /** Node ports are open at the node's addresses in these networks; if not said, at its InternalIPs. */
+  readonly nodePortNetworks?: readonly string[];
   /** How the kernel is reached; tests replace it. */
   readonly kernel?: RuleKernel;
 }
@@ -64,6 +74,10 @@ interface CommonOptions {
   /** Name of the node whose rules these are. */
   readonly node: string;
   readonly log: Log;
+  /** Serve spec.externalIPs. */
+  readonly externalIPs?: boolean;
+  /** Rewrite the source of every connection to a ClusterIP, also of pods. */
+  readonly masqueradeAll?: boolean;
   /** Called with each snapshot that has been put in force; some snapshots are skipped for later ones. */
   readonly onProgrammed?: (snapshot: Snapshot) => void;
 }
@@ -79,6 +93,11 @@ export interface Proxy {
   silent(): ReadonlySet<string>;
   /** Connections whose first packet came as the filter says, from whatever keeps account of them on this node. */
   connections(filter: ConntrackFilter): Promise<readonly ConntrackEntry[]>;
+  /**
+   * The endpoint that a client's next connection to a list goes to because it met it before (sessionAffinity ClientIP);
+   * without `endpoint` it takes a turn. Undefined: the rules of this mode do not tell.
+   */
+  remembered(list: string, client: string): Promise<{ readonly endpoint?: Backend } | undefined>;
   /** The rules of a list, as the kernel has them. */
   rulesOf(list: string): Promise<readonly string[]>;
   /** Closes its ports and removes all its rules, or leaves them in force for the next proxy of this node. */
@@ -94,6 +113,8 @@ export function startProxy(options: ProxyOptions): Proxy {
   const metrics = createProxyMetrics(mode, node);
   const { backend, afterwards, connections, waiting } =
     options.mode === "userspace" ? rulesInProcess(options) : rulesInKernel(options, metrics.forgotFlows);
+  const { externalIPs = false, masqueradeAll = false } = options;
+  const fixed = { externalIPs, masqueradeAll, slotSchedulers: slotSchedulers[mode] ?? [] };
   const health = startHealthServers({
     listen: (port, where) => tcpListener(netns, where === "node" ? "0.0.0.0" : "127.0.0.1", port),
     healthy: () => applier.waitingFor() < STALE_MS && applier.inForce() !== undefined,
@@ -105,7 +126,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const silence = watchSilence({
     waiting,
     answers: (endpoint, withinMs) => answers(netns, endpoint, withinMs),
-    matters: (endpoint) => hasOthers(source.current(), endpoint),
+    matters: (endpoint) => hasOthers(source.current(), endpoint) && mayAsk(source.current(), node, endpoint),
     onChange: () => applier.refresh(),
     log,
   });
@@ -116,7 +137,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     log,
     onProgrammed: options.onProgrammed ?? (() => undefined),
     recorder: metrics.recorder,
-    silent: silence.silent,
+    planOptions: () => ({ ...fixed, ...nodePortAddressesOf(options), silent: silence.silent() }),
     after: async (plan, previous) => {
       health.update(plan);
       await afterwards(plan, previous);
@@ -127,6 +148,11 @@ export function startProxy(options: ProxyOptions): Proxy {
     programmed: (snapshot) => applier.programmed(snapshot),
     rotation: (lists) => applier.rotation(lists),
     connections,
+    async remembered(list, client) {
+      if (backend.remembered === undefined) return undefined;
+      const endpoint = await backend.remembered(list, client);
+      return endpoint === undefined ? {} : { endpoint };
+    },
     rulesOf: (list) => backend.rulesOf(list),
     silent: silence.silent,
     async close({ keepRules = false } = {}) {
@@ -135,6 +161,18 @@ export function startProxy(options: ProxyOptions): Proxy {
       await applier.close(keepRules);
     },
   };
+}
+
+/** Addresses come and go, so they are looked up for every plan. Node ports are never opened on loopback. */
+function nodePortAddressesOf(options: ProxyOptions): PlanOptions {
+  if (options.mode === "userspace" || options.nodePortNetworks === undefined) return {};
+  const { netns, nodePortNetworks } = options;
+  const found = inNetNs(netns, () => Object.values(networkInterfaces()).flatMap((all) => all ?? []));
+  const addresses = found
+    .filter(({ internal }) => !internal)
+    .flatMap(({ address }) => canonicalAddress(address) ?? []);
+  const open = addresses.filter((address) => nodePortNetworks.some((network) => isInside(address, network)));
+  return { nodePortAddresses: [...new Set(open)] };
 }
 
 /** Removes whatever rules a proxy of any mode left on this node; nobody else's. */
@@ -162,6 +200,15 @@ function answers(netns: NetPlace | undefined, { address, port }: End, withinMs: 
     socket.on("connect", () => end(true));
     socket.on("error", (error) => end(codeOf(error) === "ECONNREFUSED" || codeOf(error) === "ECONNRESET"));
   });
+}
+
+/**
+ * Whether the silence of an endpoint means something: NetworkPolicies of a pod on another node may keep back connections of
+ * clients and of this node, though the pod serves others.
+ */
+function mayAsk(snapshot: Snapshot, node: string, { address }: End): boolean {
+  const pod = snapshot.podsByAddress.get(address);
+  return pod === undefined || pod.node === node || isolating(snapshot, pod, "ingress").length === 0;
 }
 
 /** Whether this is one of several endpoints of a Service: only then connections could go elsewhere. */
@@ -202,7 +249,7 @@ function rulesInKernel(options: KernelProxyOptions, onForgotten: (count: number)
   const { netns, mode, log } = options;
   const kernel = options.kernel ?? ruleKernel(netns);
   return {
-    backend: mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel),
+    backend: mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel, options.iptables),
     connections: (filter) => conntrack(netns, filter),
     waiting: () => unansweredConnections(netns),
     async afterwards(plan, previous) {
@@ -218,7 +265,7 @@ function rulesInKernel(options: KernelProxyOptions, onForgotten: (count: number)
 function ruleKernel(netns: NetNs | undefined): RuleKernel {
   return {
     nft: (script, options) => nft(netns, script, options),
-    iptablesRestore: (text) => iptablesRestore(netns, text),
+    iptablesRestore: (text, program) => iptablesRestore(netns, text, program),
     run: (command, args, input) => run(netns, command, args, input),
   };
 }

@@ -3,20 +3,15 @@
  * model (`chooseEndpoints`); here it is decided which address leads to which list, and whose source is rewritten
  * (semantics of kube-proxy: "Virtual IPs and Service Proxies" in the Kubernetes documentation, KEP-3866).
  */
-import { familyOf } from "#lib/ip";
-import { chooseEndpoints, readyOn } from "#model";
-import type {
-  Endpoint,
-  EndpointQuery,
-  IpFamily,
-  Protocol,
-  Scheduler,
-  ServiceModel,
-  ServicePort,
-  Snapshot,
-} from "#model";
+import { familyOf, withoutContained } from "#lib/ip";
+import { readyOn } from "#model";
+import type { IpFamily, Protocol, Scheduler, ServiceModel, Snapshot } from "#model";
+import { servicePlans } from "./plan-service.ts";
 import { backendKey, firstSlots, nextSlots } from "./rotation.ts";
 import type { Backend, Rotation } from "./rotation.ts";
+import { hashSlots, weightedTurns } from "./spread.ts";
+
+export { addressKey, servicePortKey } from "./keys.ts";
 
 /** What carries a plan out: rules of the node's kernel, or this process. */
 export type KernelMode = "nftables" | "iptables";
@@ -33,6 +28,7 @@ export interface EndpointList {
   readonly affinitySeconds?: number;
   /** With scheduler `wrr`: by `backendKey`, for endpoints whose pods have a weight; the others have 1. */
   readonly weights?: ReadonlyMap<string, number>;
+  /** Who takes which turn; each endpoint once, unless the scheduler is carried out by slots (`PlanOptions`). */
   readonly slots: readonly Backend[];
 }
 
@@ -51,7 +47,10 @@ export interface VirtualAddress {
   readonly target: Target;
   /** Where connections of pods and of the node itself go instead (externalTrafficPolicy Local binds only outsiders). */
   readonly inside?: Target;
-  /** Who may connect, by network of this family; undefined: everybody (loadBalancerSourceRanges). */
+  /**
+   * Who may connect, by network of this family, none inside another; undefined: everybody (loadBalancerSourceRanges).
+   * Looked at before the destination is rewritten.
+   */
   readonly sourceRanges?: readonly string[];
   /** Whose source address is rewritten: everybody's, everybody's but a pod's, the node's own only (Local). */
   readonly masquerade: "everybody" | "not-pods" | "node-only";
@@ -69,8 +68,12 @@ export interface HealthCheck {
 
 export interface ProxyPlan {
   readonly node: string;
+  /** The families that Services have addresses or networks of; the other one needs no rules. */
+  readonly families: readonly IpFamily[];
   /** Pod CIDRs of all nodes: a source in them is a pod. */
   readonly podNetworks: readonly string[];
+  /** Networks that ClusterIPs are taken from: an address in them that no Service has leads nowhere. */
+  readonly serviceNetworks: readonly string[];
   readonly lists: ReadonlyMap<string, EndpointList>;
   /** By `addressKey`. */
   readonly addresses: ReadonlyMap<string, VirtualAddress>;
@@ -79,22 +82,53 @@ export interface ProxyPlan {
   readonly healthChecks: readonly HealthCheck[];
 }
 
+/** The lists in force, by their keys. */
+export type Rotations = Pick<ReadonlyMap<string, Rotation>, "get">;
+
 /** What the one who starts the proxy decides. */
 export interface PlanOptions {
   /** Serve spec.externalIPs: whoever may write Services can then take over any address (CVE-2020-8554). */
   readonly externalIPs?: boolean;
   /** Endpoints that do not answer connections of this node (`silent.ts`). */
   readonly silent?: ReadonlySet<string> | undefined;
+  /** Addresses of the node at which node ports are open; its InternalIPs if not said. */
+  readonly nodePortAddresses?: readonly string[];
+  /** Rewrite the source of every connection to a ClusterIP, also of pods. */
+  readonly masqueradeAll?: boolean;
+  /** Schedulers that are carried out by the slots of a list (`spread.ts`). */
+  readonly slotSchedulers?: readonly Scheduler[];
 }
 
-/** `10.96.0.10 . udp . 53`, which is also how nftables writes it. */
-export function addressKey(at: { address: string; protocol: Protocol; port: number }): string {
-  return `${at.address} . ${at.protocol.toLowerCase()} . ${at.port}`;
+/** The part of a plan that concerns one family. */
+export interface FamilyPlan {
+  readonly family: IpFamily;
+  readonly podNetworks: readonly string[];
+  readonly serviceNetworks: readonly string[];
+  readonly lists: ReadonlyMap<string, EndpointList>;
+  readonly addresses: ReadonlyMap<string, VirtualAddress>;
+  readonly hairpin: readonly string[];
 }
 
-/** `default/api-service:http/TCP` */
-export function servicePortKey(service: ServiceModel, port: ServicePort): string {
-  return `${service.namespace}/${service.name}:${port.name === "" ? port.port : port.name}/${port.protocol}`;
+export function familyPlan(plan: ProxyPlan, family: IpFamily): FamilyPlan {
+  const own = (address: string): boolean => familyOf(address) === family;
+  const networks = {
+    family,
+    podNetworks: plan.podNetworks.filter(own),
+    serviceNetworks: plan.serviceNetworks.filter(own),
+  };
+  // Most clusters have one family; their plan need not be copied.
+  if (plan.families.length === 1 && plan.families[0] === family) return { ...plan, ...networks };
+  return {
+    ...networks,
+    lists: new Map([...plan.lists].filter(([, list]) => list.family === family)),
+    addresses: new Map([...plan.addresses].filter(([, at]) => own(at.address))),
+    hairpin: plan.hairpin.filter(own),
+  };
+}
+
+/** The ports of a list's endpoints: mostly one; several where a named targetPort differs between pods. */
+export function portsOf({ slots }: Pick<EndpointList, "slots">): readonly number[] {
+  return [...new Set(slots.map(({ port }) => port))].sort((a, b) => a - b);
 }
 
 /**
@@ -104,156 +138,94 @@ export function servicePortKey(service: ServiceModel, port: ServicePort): string
 export function planProxy(
   snapshot: Snapshot,
   node: string,
-  previous: ReadonlyMap<string, Rotation> = new Map(),
+  previous: Rotations = new Map(),
   options: PlanOptions = {},
 ): ProxyPlan {
   const lists = new Map<string, EndpointList>();
   const addresses = new Map<string, VirtualAddress>();
   const hairpin = new Set<string>();
-  for (const service of sortedServices(snapshot)) {
-    for (const port of service.ports) {
-      const planned = planPort({ snapshot, node, options, service, port });
-      for (const list of planned.lists) {
-        lists.set(list.key, { ...list, slots: slotsOf(list, node, previous.get(list.key)) });
-      }
-      // Where two Services claim one address, the first by name has it.
-      for (const at of planned.addresses)
-        if (!addresses.has(addressKey(at))) addresses.set(addressKey(at), at);
-      for (const endpoint of planned.reachable) {
-        if (endpoint.node === undefined || endpoint.node === node) hairpin.add(endpoint.address);
-      }
-    }
+  const services = sortedServices(snapshot);
+  const plans = servicePlans({ snapshot, node, options });
+  for (const service of services) {
+    const planned = plans(service);
+    for (const list of planned.lists)
+      lists.set(list.key, inTurn(list, node, previous.get(list.key), options));
+    // Where two Services claim one address, the first by name has it.
+    for (const [key, at] of planned.addresses) if (!addresses.has(key)) addresses.set(key, at);
+    for (const address of planned.hairpin) hairpin.add(address);
   }
+  const serviceNetworks = withoutContained(snapshot.serviceCIDRs ?? []);
   return {
     node,
+    families: familiesOf(addresses.values(), serviceNetworks),
     podNetworks: [...snapshot.nodes.values()].flatMap((n) => n.podCIDRs),
+    serviceNetworks,
     lists,
     addresses,
     hairpin: [...hairpin],
-    healthChecks: sortedServices(snapshot).flatMap((service) => healthCheckOf(service, node)),
+    healthChecks: services.flatMap((service) => healthCheckOf(service, node)),
   };
 }
 
-/** Services that have addresses of their own, in the order of their names. */
-function sortedServices(snapshot: Snapshot): readonly ServiceModel[] {
-  return [...snapshot.services.entries()]
-    .filter(([, service]) => service.clusterIPs.length > 0 && !service.headless)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, service]) => service);
+function familiesOf(addresses: Iterable<VirtualAddress>, networks: readonly string[]): readonly IpFamily[] {
+  const found = new Set<IpFamily>(networks.map(familyOf));
+  for (const { address } of addresses) found.add(familyOf(address));
+  return [...found].sort();
 }
 
-function slotsOf(list: EndpointList, node: string, previous: Rotation | undefined): readonly Backend[] {
-  return previous === undefined ? firstSlots(list.slots, node, list.key) : nextSlots(previous, list.slots);
+/** Services that have addresses of their own, in the order of their names. A snapshot mostly has them in that order. */
+function sortedServices({ services }: Pick<Snapshot, "services">): readonly ServiceModel[] {
+  const found: ServiceModel[] = [];
+  let last = "";
+  for (const [key, service] of services) {
+    if (key < last) return sortedServices({ services: inKeyOrder(services) });
+    last = key;
+    if (service.clusterIPs.length > 0 && !service.headless) found.push(service);
+  }
+  return found;
 }
 
-interface PlannedPort {
-  readonly lists: readonly EndpointList[];
-  readonly addresses: readonly VirtualAddress[];
-  readonly reachable: readonly Endpoint[];
+function slotsOf(
+  { key, scheduler, weights, slots }: EndpointList,
+  node: string,
+  previous: Rotation | undefined,
+  { slotSchedulers = [] }: PlanOptions,
+): readonly Backend[] {
+  const bySlots = slotSchedulers.includes(scheduler);
+  if (bySlots && scheduler === "sh") {
+    const table = hashSlots(slots);
+    return previous !== undefined && sameSlots(previous.slots, table) ? previous.slots : table;
+  }
+  const turns = bySlots && scheduler === "wrr" ? weightedTurns(slots, weights ?? new Map()) : slots;
+  return previous === undefined ? firstSlots(turns, node, key) : nextSlots(previous, turns);
 }
 
-interface PortContext {
-  readonly snapshot: Snapshot;
-  readonly node: string;
-  readonly options: PlanOptions;
-  readonly service: ServiceModel;
-  readonly port: ServicePort;
-}
-
-/** Both families of a Service port, each with lists of its own. */
-function planPort(context: PortContext): PlannedPort {
-  const all = addressesOf(context);
-  const families = new Set(all.map((at) => familyOf(at.address)));
-  const planned = [...families].map((family) =>
-    planFamily(
-      context,
-      family,
-      all.filter((at) => familyOf(at.address) === family),
-    ),
+function sameSlots(some: readonly Backend[], others: readonly Backend[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every((slot, i) => backendKey(slot) === backendKey(others[i] ?? slot))
   );
-  return {
-    lists: planned.flatMap(({ lists }) => lists),
-    addresses: planned.flatMap(({ addresses }) => addresses),
-    reachable: planned.flatMap(({ reachable }) => reachable),
-  };
 }
 
-function planFamily(context: PortContext, family: IpFamily, places: readonly AddressAt[]): PlannedPort {
-  const { snapshot, node, options, service, port } = context;
-  const servicePort = servicePortKey(service, port);
-  const listKey = family === "IPv6" ? `${servicePort} ipv6` : servicePort;
-  const zone = snapshot.nodes.get(node)?.zone;
-  const lists = new Map<string, EndpointList>();
-  const choose = (traffic: EndpointQuery["traffic"]) =>
-    chooseEndpoints(port, service, { node, zone, family, traffic, silent: options.silent });
-  const everywhere = choose("short-circuit").usable;
-  const target = (traffic: EndpointQuery["traffic"]): Target => {
-    const choice = choose(traffic);
-    if (choice.usable.length === 0) return { kind: choice.policyDrop ? "drop" : "reject" };
-    const key = sameEndpoints(choice.usable, everywhere) ? listKey : `${listKey} local`;
-    lists.set(key, listOf(key, family, context, choice.usable));
-    return { kind: "list", list: key };
-  };
-  const sourceRanges = service.sourceRanges?.filter((range) => familyOf(range) === family);
-  const addresses = places.map((at): VirtualAddress => {
-    const base = { servicePort, protocol: port.protocol, ...at };
-    if (at.kind === "ClusterIP") return { ...base, target: target("internal"), masquerade: "not-pods" };
-    const bound = at.kind === "LoadBalancer" && sourceRanges !== undefined ? { ...base, sourceRanges } : base;
-    if (service.externalTrafficPolicy === "Cluster") {
-      return { ...bound, target: target("external"), masquerade: "everybody" };
-    }
-    return { ...bound, target: target("external"), inside: target("short-circuit"), masquerade: "node-only" };
-  });
-  return { lists: [...lists.values()], addresses, reachable: everywhere };
+function inKeyOrder(services: Snapshot["services"]): Snapshot["services"] {
+  return new Map([...services].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function listOf(
-  key: string,
-  family: IpFamily,
-  { snapshot, service, port: { protocol } }: PortContext,
-  endpoints: readonly Endpoint[],
+/** The last list that was made of a planned one, so that what has not changed is the same object. */
+const inOrder = new WeakMap<EndpointList, EndpointList>();
+
+/** The list with its endpoints in the order of their turns. */
+function inTurn(
+  planned: EndpointList,
+  node: string,
+  previous: Rotation | undefined,
+  options: PlanOptions,
 ): EndpointList {
-  const { affinityTimeoutSeconds: affinitySeconds, scheduler = "rr" } = service;
-  const affinity = affinitySeconds === undefined ? {} : { affinitySeconds };
-  const weights = scheduler === "wrr" ? { weights: weightsOf(snapshot, endpoints) } : {};
-  return { key, family, protocol, scheduler, ...affinity, ...weights, slots: endpoints.map(backendOf) };
-}
-
-function weightsOf(snapshot: Snapshot, endpoints: readonly Endpoint[]): ReadonlyMap<string, number> {
-  return new Map(
-    endpoints.flatMap((endpoint) => {
-      const { pod } = endpoint;
-      const weight = pod && snapshot.pods.get(`${pod.namespace}/${pod.name}`)?.weight;
-      return weight === undefined ? [] : [[backendKey(endpoint), weight] as const];
-    }),
-  );
-}
-
-type AddressAt = Pick<VirtualAddress, "kind" | "address" | "port">;
-
-function addressesOf({ snapshot, node, options, service, port }: PortContext): readonly AddressAt[] {
-  const all = (
-    kind: VirtualAddress["kind"],
-    addresses: readonly string[],
-    at: number | undefined,
-  ): AddressAt[] => (at === undefined ? [] : addresses.map((address) => ({ kind, address, port: at })));
-  // A node port belongs to the families of its Service.
-  const families = new Set(service.clusterIPs.map(familyOf));
-  const nodeAddresses = (snapshot.nodes.get(node)?.addresses ?? []).filter((a) => families.has(familyOf(a)));
-  return [
-    ...all("ClusterIP", service.clusterIPs, port.port),
-    ...all("NodePort", nodeAddresses, port.nodePort),
-    ...all("LoadBalancer", service.loadBalancerIPs, port.port),
-    ...all("ExternalIP", options.externalIPs === true ? (service.externalIPs ?? []) : [], port.port),
-  ];
-}
-
-function sameEndpoints(some: readonly Endpoint[], all: readonly Endpoint[]): boolean {
-  return some.length === all.length && some.every((endpoint) => all.includes(endpoint));
-}
-
-function backendOf({ address, port }: Endpoint): Backend {
-  return { address, port };
+  const last = inOrder.get(planned);
+  if (last !== undefined && last.slots === previous?.slots) return last;
+  const list = { ...planned, slots: slotsOf(planned, node, previous, options) };
+  inOrder.set(planned, list);
+  return list;
 }
 
 function healthCheckOf(service: ServiceModel, node: string): readonly HealthCheck[] {

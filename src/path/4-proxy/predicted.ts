@@ -1,11 +1,11 @@
 /** The rules that a plan puts in place for one address, as text for people to compare with the node's. */
-import { listChain, slotChain } from "./iptables/names.ts";
-import { rulesFor } from "./iptables/render.ts";
-import { chainOf } from "./nftables/names.ts";
-import { ruleOf, verdictOf } from "./nftables/render.ts";
-import { addressKey } from "./plan.ts";
+import { familyOf } from "#lib/ip";
+import { affinityChain, listChain, slotChain } from "./iptables/names.ts";
+import { rulesFor } from "./iptables/rules.ts";
+import { chainsOf, verdictOf } from "./nftables/units.ts";
+import { addressKey, familyPlan } from "./plan.ts";
 import type { ProxyMode, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
-import { backendKey } from "./rotation.ts";
+import { lineOf } from "./userspace/turns.ts";
 
 /** One line per rule: the entry of the address, the rule that takes turns, and its slots in order. */
 export function predictedIn(
@@ -21,12 +21,7 @@ export function predictedIn(
 function inProcess(plan: ProxyPlan, at: VirtualAddress, target: Target): readonly string[] {
   const list = target.kind === "list" ? plan.lists.get(target.list) : undefined;
   const to = list === undefined ? target.kind : list.key;
-  return [
-    `${addressKey(at)} : ${to}`,
-    ...(list === undefined
-      ? []
-      : [`${list.key}: ${list.scheduler} of ${list.slots.map(backendKey).join(", ")}`]),
-  ];
+  return [`${addressKey(at)} : ${to}`, ...(list === undefined ? [] : [lineOf(list)])];
 }
 
 function inNftables(plan: ProxyPlan, at: VirtualAddress, target: Target): readonly string[] {
@@ -37,23 +32,28 @@ function inNftables(plan: ProxyPlan, at: VirtualAddress, target: Target): readon
     ...(list === undefined
       ? []
       : [
-          `${chainOf(list.key)}: ${ruleOf(list, "BLOCK")}`,
+          ...chainsOf(list, "BLOCK").flatMap(({ name, rules }) => rules.map((rule) => `${name}: ${rule}`)),
           ...list.slots.map(({ address, port }, slot) => `BLOCK + ${slot} : ${address} . ${port}`),
         ]),
   ];
 }
 
 function inIptables(plan: ProxyPlan, at: VirtualAddress, target: Target): readonly string[] {
-  const one = { ...plan, addresses: new Map([[addressKey(at), at]]) };
+  const family = familyOf(at.address);
+  const one = { ...familyPlan(plan, family), addresses: new Map([[addressKey(at), at]]) };
   const rules = rulesFor(one);
   const list = target.kind === "list" ? plan.lists.get(target.list) : undefined;
   const chains =
     list === undefined
       ? []
-      : [listChain(list.key), ...list.slots.map((_, slot) => slotChain(list.key, slot))];
+      : [
+          listChain(list.key),
+          affinityChain(list.key),
+          ...list.slots.map((_, slot) => slotChain(list.key, slot)),
+        ];
   return [
-    ...[...rules.services].map((rule) => `-A INROAD-SERVICES ${rule}`),
-    ...[...rules.unserved].map((rule) => `-A INROAD-UNSERVED ${rule}`),
-    ...chains.flatMap((chain) => (rules.nat.get(chain) ?? []).map((rule) => `-A ${chain} ${rule}`)),
+    ...[...rules.nat.dispatch].map((rule) => `-A INROAD-SERVICES ${rule}`),
+    ...[...rules.filter.dispatch].map((rule) => `-A INROAD-UNSERVED ${rule}`),
+    ...chains.flatMap((chain) => (rules.nat.chains.get(chain) ?? []).map((rule) => `-A ${chain} ${rule}`)),
   ];
 }

@@ -25,25 +25,39 @@ export function firstSlots(wanted: readonly Backend[], node: string, list: strin
 }
 
 /**
- * The slots that follow `previous` when the endpoints become `wanted`.
+ * The slots that follow `previous` when the endpoints become `wanted`, in which an endpoint may have several turns.
  *
- * As many endpoints as before: those that stay keep their slots, new ones take over the slots of those that left, so
+ * As many turns as before: endpoints that stay keep their slots, new ones take over the slots of those that left, so
  * the kernel's counter can go on. Another number: the counter starts anew at slot 0, so the order is turned until the
  * endpoint whose turn it is stands there; new ones queue at the end.
  */
 export function nextSlots(previous: Rotation, wanted: readonly Backend[]): readonly Backend[] {
-  const wantedKeys = new Set(wanted.map(backendKey));
-  const stay = previous.slots.every((slot) => wantedKeys.has(backendKey(slot)));
+  const turns = turnsBy(wanted);
+  const before = turnsBy(previous.slots);
+  const stays = (slot: Backend): boolean => turns.get(backendKey(slot)) === before.get(backendKey(slot));
+  const added = wanted.filter(
+    (backend) => before.get(backendKey(backend)) !== turns.get(backendKey(backend)),
+  );
   // The very same array, so that nobody needs to look at it again.
-  if (stay && wanted.length === previous.slots.length) return previous.slots;
-  const knownKeys = new Set(previous.slots.map(backendKey));
-  const added = wanted.filter((backend) => !knownKeys.has(backendKey(backend)));
-  if (wanted.length !== previous.slots.length) {
-    const staying = rotate(previous.slots, previous.next).filter((slot) => wantedKeys.has(backendKey(slot)));
-    return [...staying, ...added];
+  if (added.length === 0 && wanted.length === previous.slots.length) return previous.slots;
+  if (wanted.length === previous.slots.length) {
+    let used = 0;
+    return previous.slots.map((slot) => (stays(slot) ? slot : (added[used++] ?? slot)));
   }
-  let used = 0;
-  return previous.slots.map((slot) => (wantedKeys.has(backendKey(slot)) ? slot : (added[used++] ?? slot)));
+  const isPlain = wanted.length === turns.size && previous.slots.length === before.size;
+  const order = rotate(previous.slots, previous.next).filter(stays);
+  if (isPlain) return [...order, ...added];
+  // The turns of weights belong together: a sequence of its own, from the endpoint whose turn it is.
+  const [first] = order;
+  const start = first === undefined ? 0 : wanted.findIndex((one) => backendKey(one) === backendKey(first));
+  return rotate(wanted, start);
+}
+
+/** How many turns each endpoint has. */
+function turnsBy(slots: readonly Backend[]): ReadonlyMap<string, number> {
+  const turns = new Map<string, number>();
+  for (const slot of slots) turns.set(backendKey(slot), (turns.get(backendKey(slot)) ?? 0) + 1);
+  return turns;
 }
 
 /** The same order, beginning with element `by`. */
@@ -52,7 +66,7 @@ export function rotate<T>(items: readonly T[], by: number): readonly T[] {
 }
 
 /** FNV-1a, 32 bits. */
-function hash(text: string): number {
+export function hash(text: string): number {
   let value = 0x811c9dc5;
   for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193) >>> 0;
   return value;

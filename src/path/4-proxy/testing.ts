@@ -1,7 +1,8 @@
 /** For tests: small clusters in a few words, and a source of snapshots that is set by hand. */
+import { familyOf } from "#lib/ip";
 import type { KubeObject } from "#kube";
 import { compile } from "#model";
-import type { Snapshot, SnapshotSource } from "#model";
+import type { Protocol, Snapshot, SnapshotSource } from "#model";
 
 export interface TestEndpoint {
   readonly address: string;
@@ -10,45 +11,55 @@ export interface TestEndpoint {
   readonly ready?: boolean;
   readonly serving?: boolean;
   readonly terminating?: boolean;
+  /** Topology hints. */
+  readonly forZones?: readonly string[];
+  readonly forNodes?: readonly string[];
   /** Annotation `inroad.dev/weight` of its pod. */
   readonly weight?: number;
 }
 
-export interface TestService {
-  readonly name: string;
-  readonly clusterIP: string;
-  readonly endpoints: readonly TestEndpoint[];
+interface TestPort {
+  readonly name?: string;
   readonly port?: number;
   readonly targetPort?: number;
-  readonly protocol?: "TCP" | "UDP";
-  readonly type?: "ClusterIP" | "NodePort" | "LoadBalancer";
+  readonly protocol?: Protocol;
   readonly nodePort?: number;
+}
+
+/** A Service of one port, or of `ports`. */
+export interface TestService extends TestPort {
+  readonly name: string;
+  readonly clusterIP: string;
+  /** Its address of the other family. */
+  readonly secondClusterIP?: string;
+  readonly endpoints: readonly TestEndpoint[];
+  readonly ports?: readonly TestPort[];
+  readonly type?: "ClusterIP" | "NodePort" | "LoadBalancer";
   readonly loadBalancerIP?: string;
+  readonly secondLoadBalancerIP?: string;
+  readonly ipMode?: "VIP" | "Proxy";
+  readonly sourceRanges?: readonly string[];
+  readonly externalIPs?: readonly string[];
   readonly externalTrafficPolicy?: "Cluster" | "Local";
   readonly internalTrafficPolicy?: "Cluster" | "Local";
   readonly healthCheckNodePort?: number;
+  /** sessionAffinity ClientIP with this timeout. */
+  readonly affinitySeconds?: number;
   /** Annotation `inroad.dev/scheduler`. */
   readonly scheduler?: string;
 }
 
-/** Two nodes, node-a (172.30.0.11, 10.244.0.0/24) and node-b (172.30.0.12, 10.244.1.0/24), and these Services. */
+/**
+ * Two nodes of both families and these Services: node-a in zone-a (172.30.0.11, fd00:172:30::11, pods in 10.244.0.0/24
+ * and fd00:10:244::/64) and node-b in zone-b (.12, 10.244.1.0/24, fd00:10:244:1::/64).
+ */
 export function testSnapshot(...services: readonly TestService[]): Snapshot {
-  const nodes = ["a", "b"].map((letter, index) => ({
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: { name: `node-${letter}` },
-    spec: { podCIDR: `10.244.${index}.0/24` },
-    status: {
-      addresses: [{ type: "InternalIP", address: `172.30.0.1${index + 1}` }],
-      conditions: [{ type: "Ready", status: "True" }],
-    },
-  }));
-  return compile(
+  const snapshot = compile(
     {
-      nodes,
+      nodes: ["a", "b"].map(nodeObject),
       pods: services.flatMap(({ endpoints }) => endpoints.flatMap(podObject)),
       services: services.map(serviceObject),
-      endpointSlices: services.map(sliceObject),
+      endpointSlices: services.flatMap(sliceObjects),
       ingresses: [],
       ingressClasses: [],
       secrets: [],
@@ -56,6 +67,22 @@ export function testSnapshot(...services: readonly TestService[]): Snapshot {
     },
     { domain: "cluster.local" },
   );
+  return { ...snapshot, serviceCIDRs: ["10.96.0.0/16", "fd00:10:96::/112"] };
+}
+
+function nodeObject(letter: string, index: number): KubeObject {
+  const podCIDR = `10.244.${index}.0/24`;
+  const addresses = [`172.30.0.1${index + 1}`, `fd00:172:30::1${index + 1}`];
+  return {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name: `node-${letter}`, labels: { "topology.kubernetes.io/zone": `zone-${letter}` } },
+    spec: { podCIDR, podCIDRs: [podCIDR, `fd00:10:244:${index}::/64`] },
+    status: {
+      addresses: addresses.map((address) => ({ type: "InternalIP", address })),
+      conditions: [{ type: "Ready", status: "True" }],
+    },
+  };
 }
 
 /** Only pods with a weight need to be known. */
@@ -66,62 +93,78 @@ function podObject({ pod, weight, address, node }: TestEndpoint): KubeObject[] {
   return [{ apiVersion: "v1", kind: "Pod", metadata, spec, status: { podIP: address, phase: "Running" } }];
 }
 
+function portsOf(
+  service: TestService,
+): readonly Required<Omit<TestPort, "nodePort">>[] & readonly TestPort[] {
+  return (service.ports ?? [service]).map((port) => ({
+    ...(port.nodePort === undefined ? {} : { nodePort: port.nodePort }),
+    name: service.ports === undefined ? "http" : (port.name ?? ""),
+    protocol: port.protocol ?? "TCP",
+    port: port.port ?? 80,
+    targetPort: port.targetPort ?? 8080,
+  }));
+}
+
 function serviceObject(service: TestService): KubeObject {
+  const { scheduler, affinitySeconds: timeoutSeconds, ipMode = "VIP" } = service;
+  const addresses = [service.loadBalancerIP, service.secondLoadBalancerIP].filter((ip) => ip !== undefined);
   return {
     apiVersion: "v1",
     kind: "Service",
     metadata: {
       namespace: "default",
       name: service.name,
-      ...(service.scheduler === undefined
-        ? {}
-        : { annotations: { "inroad.dev/scheduler": service.scheduler } }),
+      ...(scheduler === undefined ? {} : { annotations: { "inroad.dev/scheduler": scheduler } }),
     },
     spec: {
       type: service.type ?? "ClusterIP",
       clusterIP: service.clusterIP,
-      clusterIPs: [service.clusterIP],
+      clusterIPs: [service.clusterIP, service.secondClusterIP].filter((ip) => ip !== undefined),
       externalTrafficPolicy: service.externalTrafficPolicy,
       internalTrafficPolicy: service.internalTrafficPolicy,
       healthCheckNodePort: service.healthCheckNodePort,
-      ports: [
-        {
-          name: "http",
-          protocol: service.protocol ?? "TCP",
-          port: service.port ?? 80,
-          targetPort: service.targetPort ?? 8080,
-          nodePort: service.nodePort,
-        },
-      ],
+      externalIPs: service.externalIPs,
+      loadBalancerSourceRanges: service.sourceRanges,
+      ...(timeoutSeconds === undefined
+        ? {}
+        : { sessionAffinity: "ClientIP", sessionAffinityConfig: { clientIP: { timeoutSeconds } } }),
+      ports: portsOf(service),
     },
-    status: {
-      loadBalancer:
-        service.loadBalancerIP === undefined
-          ? {}
-          : { ingress: [{ ip: service.loadBalancerIP, ipMode: "VIP" }] },
-    },
+    status: { loadBalancer: { ingress: addresses.map((ip) => ({ ip, ipMode })) } },
   };
 }
 
-function sliceObject(service: TestService): KubeObject {
-  return {
+/** One slice of each family that there are endpoints of. */
+function sliceObjects(service: TestService): KubeObject[] {
+  const families = new Set(["IPv4" as const, ...service.endpoints.map(({ address }) => familyOf(address))]);
+  return [...families].map((addressType) => ({
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
     metadata: {
       namespace: "default",
-      name: `${service.name}-1`,
+      name: `${service.name}-${addressType}`,
       labels: { "kubernetes.io/service-name": service.name },
     },
-    addressType: "IPv4",
-    ports: [{ name: "http", protocol: service.protocol ?? "TCP", port: service.targetPort ?? 8080 }],
-    endpoints: service.endpoints.map(
-      ({ address, node, pod, ready = true, serving = ready, terminating = false }) => ({
-        addresses: [address],
-        nodeName: node,
-        conditions: { ready, serving, terminating },
-        targetRef: pod === undefined ? undefined : { kind: "Pod", namespace: "default", name: pod },
-      }),
-    ),
+    addressType,
+    ports: portsOf(service).map(({ name, protocol, targetPort }) => ({ name, protocol, port: targetPort })),
+    endpoints: service.endpoints
+      .filter(({ address }) => familyOf(address) === addressType)
+      .map(endpointObject),
+  }));
+}
+
+function endpointObject(endpoint: TestEndpoint): object {
+  const { address, node, pod, forZones, forNodes } = endpoint;
+  const { ready = true, serving = ready, terminating = false } = endpoint;
+  const named = (names: readonly string[] | undefined) => names?.map((name) => ({ name }));
+  return {
+    addresses: [address],
+    nodeName: node,
+    conditions: { ready, serving, terminating },
+    targetRef: pod === undefined ? undefined : { kind: "Pod", namespace: "default", name: pod },
+    ...(forZones === undefined && forNodes === undefined
+      ? {}
+      : { hints: { forZones: named(forZones), forNodes: named(forNodes) } }),
   };
 }
 

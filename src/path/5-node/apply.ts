@@ -15,6 +15,8 @@ import {
   routerSysctls,
 } from "./plan.ts";
 import type { NodeIdentity, RemoteNode } from "./plan.ts";
+import { startPolicyPlane } from "./policy/apply.ts";
+import type { PolicyPlane } from "./policy/apply.ts";
 import { createSandboxes, setOptionalSysctls } from "./sandboxes.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import { defaultSettings } from "./settings.ts";
@@ -25,6 +27,8 @@ export interface NodeNetwork {
   readonly node: NodeIdentity;
   readonly ns: NetNs;
   readonly sandboxes: Sandboxes;
+  /** The NetworkPolicies of its pods. */
+  readonly policy: PolicyPlane;
   /** To be put on the Node object, so that the other nodes find this one's tunnel. */
   readonly annotations: Readonly<Record<string, string>>;
 }
@@ -33,9 +37,16 @@ export interface NodesHandle {
   /** By node name; usable at once (namespaces exist), wired when `ready`. */
   readonly nodes: ReadonlyMap<string, NodeNetwork>;
   readonly ready: Promise<void>;
-  /** Resolves when what the newest snapshot says of remote nodes is in the kernel. */
+  /** Resolves when what the newest snapshot says of remote nodes and of policies is in the kernel. */
   settled(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface NodesOptions {
+  readonly nodes: readonly NodeIdentity[];
+  readonly source: SnapshotSource;
+  readonly log: Log;
+  readonly settings?: NodeNetworkSettings;
 }
 
 /**
@@ -43,14 +54,9 @@ export interface NodesHandle {
  * overlay entries of a node come and go with its Node object.
  * @throws by `ready`: `IpFailed`, `NftFailed`, `MissingProgram`, or an errno's name.
  */
-export function startNodes(options: {
-  readonly nodes: readonly NodeIdentity[];
-  readonly source: SnapshotSource;
-  readonly log: Log;
-  readonly settings?: NodeNetworkSettings;
-}): NodesHandle {
+export function startNodes(options: NodesOptions): NodesHandle {
   const { source, log, settings = defaultSettings } = options;
-  const nodes = new Map(options.nodes.map((node) => [node.name, createNode(node, settings)]));
+  const nodes = new Map(options.nodes.map((node) => [node.name, createNode(node, options)]));
   const overlays = [...nodes.values()].map((network) => createOverlay(network, log));
 
   const build = async (): Promise<void> => {
@@ -68,7 +74,8 @@ export function startNodes(options: {
     for (const { ns } of nodes.values()) setOptionalSysctls(ns);
   };
 
-  const wired = build();
+  const policies = [...nodes.values()].map(({ policy }) => policy);
+  const wired = Promise.all([build(), ...policies.map((policy) => policy.ready)]);
   const follow = (snapshot: Snapshot): void => {
     for (const overlay of overlays) overlay.set(planRemotes(snapshot, overlay.name));
   };
@@ -86,12 +93,14 @@ export function startNodes(options: {
     ready,
     settled: async () => {
       await ready;
-      await Promise.all(overlays.map((overlay) => overlay.settled()));
+      const programmed = policies.map((policy) => policy.programmed(source.current()));
+      await Promise.all([...overlays.map((overlay) => overlay.settled()), ...programmed]);
     },
     async close() {
       unsubscribe();
       await ready.catch(() => undefined);
-      await Promise.all(overlays.map((overlay) => overlay.close()));
+      const planes = policies.map((policy) => policy.close().catch(() => undefined));
+      await Promise.all([...overlays.map((overlay) => overlay.close()), ...planes]);
       const devices = [settings.underlay.bridge, ...[...nodes.keys()].map((name) => nodeDevice(name))];
       for (const device of devices) {
         await ipBatch(homeNetNs(), [`link delete ${device}`]).catch(() => undefined);
@@ -101,11 +110,19 @@ export function startNodes(options: {
   };
 }
 
-function createNode(node: NodeIdentity, settings: NodeNetworkSettings): NodeNetwork {
+function createNode(node: NodeIdentity, options: NodesOptions): NodeNetwork {
+  const { source, log, settings = defaultSettings } = options;
   const ns = createNetNs(node.name);
   setSysctls(ns, routerSysctls);
   setOptionalSysctls(ns);
-  return { node, ns, sandboxes: createSandboxes(node, ns, settings), annotations: nodeAnnotations(node) };
+  const policy = startPolicyPlane({ source, node: node.name, ns, log: log.child(`policies ${node.name}`) });
+  return {
+    node,
+    ns,
+    sandboxes: createSandboxes(node, ns, settings),
+    policy,
+    annotations: nodeAnnotations(node),
+  };
 }
 
 interface Overlay {

@@ -1,19 +1,83 @@
 /** Why a packet for a pod (or other) address goes where it goes. Pure; reads the same plan as the kernel got. */
 import { inCidr, isIPv4, parseCidr } from "#lib/ip";
-import type { Explanation, Flow, NodeModel, Outcome, Place, PodModel, Snapshot, Step } from "#model";
+import type {
+  Explanation,
+  Flow,
+  NodeModel,
+  Outcome,
+  Place,
+  PodModel,
+  PolicyConnection,
+  Snapshot,
+  Step,
+} from "#model";
 import { overlayRoute, podLink, podRoute, vtepAddress } from "./plan.ts";
+import { explainPolicy } from "./policy/explain.ts";
+import type { PolicyExplanation } from "./policy/explain.ts";
 import { defaultSettings, overlayDevice, underlayDevice, vxlanId, vxlanPort } from "./settings.ts";
 import type { NodeNetworkSettings } from "./settings.ts";
 
 type NodePlace = Extract<Place, { at: "node" }>;
 
-/** The way of a packet that is to be routed by a node: to a pod here, through the overlay, out of the cluster, or nowhere. */
+/**
+ * The way of a packet that is to be routed by a node: to a pod here, through the overlay, out of the cluster, or nowhere; and
+ * what NetworkPolicies say of it, where the source pod lives and where the destination pod lives.
+ */
 export function explain(
   snapshot: Snapshot,
   place: NodePlace,
   flow: Flow,
   settings: NodeNetworkSettings = defaultSettings,
 ): Explanation {
+  const routed = route(snapshot, place, flow, settings);
+  // What has no route here is refused before it is forwarded, which is when policies are asked.
+  const refusedHere = routed.outcome.kind === "rejected" && routed.steps.length < 2;
+  if (refusedHere || routed.steps.length === 0) return routed;
+  const leaving = leavingOf(snapshot, place.node, flow);
+  if (leaving?.dropped !== undefined) return end([leaving.step], leaving.dropped);
+  const arriving = arrivingOf(snapshot, place.node, flow, routed);
+  const before = leaving === undefined ? [] : [leaving.step];
+  if (arriving === undefined) return { ...routed, steps: [...before, ...routed.steps] };
+  const [delivery, way] = [routed.steps.slice(-1), routed.steps.slice(0, -1)];
+  if (arriving.dropped !== undefined) return end([...before, ...way, arriving.step], arriving.dropped);
+  return { ...routed, steps: [...before, ...way, arriving.step, ...delivery] };
+}
+
+/** The egress policies of the source pod, if it lives on this node. */
+function leavingOf(snapshot: Snapshot, node: string, flow: Flow): PolicyExplanation | undefined {
+  const from = sourceOf(flow);
+  if (snapshot.podsByAddress.get(from)?.node !== node) return undefined;
+  return explainPolicy(snapshot, node, "egress", connectionOf(flow, from));
+}
+
+/** The ingress policies of the pod that it is delivered to, asked on the node of that pod. */
+function arrivingOf(
+  snapshot: Snapshot,
+  node: string,
+  flow: Flow,
+  { steps, outcome }: Explanation,
+): PolicyExplanation | undefined {
+  const pod = snapshot.podsByAddress.get(flow.destination.address ?? "");
+  if (outcome.kind !== "next" || pod?.node === undefined) return undefined;
+  if (pod.node === node) return explainPolicy(snapshot, node, "ingress", connectionOf(flow, sourceOf(flow)));
+  const self = snapshot.nodes.get(node);
+  // A node that sends into the overlay, for itself or for whom it masquerades, has the address of its tunnel end there.
+  const tunnelled = steps.some(({ action }) => action === "encapsulate");
+  const isNode = self?.addresses.includes(flow.source.address) === true;
+  const from = isNode && tunnelled ? vtepAddress(self.podCIDR) : flow.source.address;
+  return explainPolicy(snapshot, pod.node, "ingress", connectionOf(flow, from));
+}
+
+/** The source as the rules of this node see it. */
+function sourceOf({ source }: Flow): string {
+  return source.masqueraded ?? source.address;
+}
+
+function connectionOf({ destination, protocol }: Flow, from: string): PolicyConnection {
+  return { from, to: destination.address ?? "", protocol, port: destination.port };
+}
+
+function route(snapshot: Snapshot, place: NodePlace, flow: Flow, settings: NodeNetworkSettings): Explanation {
   const self = snapshot.nodes.get(place.node);
   const address = flow.destination.address;
   if (self === undefined) return end([], { kind: "unknown", reason: `there is no node ${place.node}` });

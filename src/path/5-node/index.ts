@@ -8,6 +8,8 @@ export { leavesBy, leftBy, observeFlow, observeRoute } from "./observe.ts";
 export type { LeftBy, NodeObservation } from "./observe.ts";
 export { nodeDevice, podLink } from "./plan.ts";
 export type { NodeIdentity } from "./plan.ts";
+export { startPolicyPlane } from "./policy/apply.ts";
+export type { PolicyPlane } from "./policy/apply.ts";
 export type { PodIdentity, Sandbox, Sandboxes } from "./sandboxes.ts";
 export { defaultSettings, leftByMark } from "./settings.ts";
 export type { NodeNetworkSettings } from "./settings.ts";

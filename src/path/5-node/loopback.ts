@@ -3,6 +3,7 @@ import { clearPorts } from "#kernel";
 import type { LoopbackNetwork, LoopbackPlace } from "#kernel";
 import { createAddressPool } from "./addresses.ts";
 import type { NodeIdentity } from "./plan.ts";
+import type { PolicyPlane } from "./policy/apply.ts";
 import type { PodIdentity } from "./sandboxes.ts";
 
 interface LoopbackSandbox {
@@ -20,6 +21,8 @@ export interface LoopbackNodeNetwork {
     remove(pod: PodIdentity): Promise<void>;
     find(uid: string): LoopbackSandbox | undefined;
   };
+  /** Nothing is between pods that could keep a connection back; `explainLoopback` and `up` say so. */
+  readonly policy: Pick<PolicyPlane, "covers" | "denied">;
   /** No tunnel ends here, so there is nothing to announce. */
   readonly annotations: Readonly<Record<string, string>>;
 }
@@ -33,6 +36,7 @@ export function createLoopbackNodes(
     node,
     ns: network.place(node.name, node.address),
     sandboxes: createSandboxes(node, network),
+    policy: { covers: () => Promise.resolve(), denied: () => Promise.resolve([]) },
     annotations: {},
   });
   return new Map(nodes.map((node) => [node.name, create(node)]));

@@ -22,7 +22,7 @@ import type { AgentNode } from "./node-object.ts";
 import { asPod, podId, specOf } from "./pod-object.ts";
 import type { PodId } from "./pod-object.ts";
 import { startPod } from "./pod.ts";
-import type { PodContext, PodLife, Sandboxes } from "./pod.ts";
+import type { Policies, PodContext, PodLife, Sandboxes } from "./pod.ts";
 import { targetPorts } from "./ports.ts";
 import type { Runner } from "./runner.ts";
 import { standInRunner } from "./stand-in.ts";
@@ -53,6 +53,7 @@ export interface NodeAgentOptions {
   readonly node: AgentNode;
   readonly ns: NetPlace;
   readonly sandboxes: Sandboxes;
+  readonly policy: Policies;
   /** By what `componentOf` says of a pod; runs in the first container of such pods. */
   readonly components: Readonly<Record<string, Component>>;
   readonly commands: readonly CommandMapping[];
@@ -159,11 +160,12 @@ function isLost(object: KubeObject): boolean {
 }
 
 function podContext(options: NodeAgentOptions, clock: Clock, onEvent: PodContext["onEvent"]): PodContext {
-  const { client, source, node, ns, sandboxes, log } = options;
+  const { client, source, node, ns, sandboxes, policy, log } = options;
   return {
     node,
     nodeNs: ns,
     sandboxes,
+    policy,
     clock,
     log,
     onEvent,

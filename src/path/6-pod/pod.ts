@@ -21,11 +21,18 @@ export interface Sandboxes {
   remove(pod: PodId): Promise<void>;
 }
 
+/** Knows whether the NetworkPolicies of a pod are in force; the node hop provides it. */
+export interface Policies {
+  /** Resolves when they are, for the pod with this address. */
+  covers(pod: PodId, address: string): Promise<void>;
+}
+
 export interface PodContext {
   readonly node: { readonly name: string; readonly address: string };
   /** The node's namespace: for probes, and for pods in the host's network. */
   readonly nodeNs: NetPlace;
   readonly sandboxes: Sandboxes;
+  readonly policy: Policies;
   readonly runnerFor: (pod: KubeObject, container: Container) => Runner;
   /** Ports that Services aim at, as of now. */
   readonly targetPorts: (pod: KubeObject) => readonly Port[];
@@ -55,6 +62,8 @@ export interface PodLife {
 
 const RETRY_MS = 500;
 const DEFAULT_GRACE_SECONDS = 30;
+/** How long a pod waits for its NetworkPolicies before it starts without. */
+const POLICY_PATIENCE_MS = 10_000;
 
 export function startPod(first: KubeObject, context: PodContext): PodLife {
   const { clock, node, log } = context;
@@ -75,6 +84,8 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
   let address: string | undefined;
   let ending: Promise<void> | undefined;
   let gone = false;
+  /** Fulfilled when the pod is to end. */
+  const leaving = Promise.withResolvers<void>();
   const startTime = asPod(first).status?.startTime ?? timestamp(clock.now());
   const publisher = createPublisher(context, id, () => {
     const view = {
@@ -114,9 +125,25 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
     }
   };
 
+  /** The first packet must meet the policies. They need the address, so that is stored before anything runs. */
+  const untilProtected = async (at: string): Promise<void> => {
+    if (spec.hostNetwork === true) return;
+    const { promise: patience, resolve } = Promise.withResolvers<"late">();
+    const cancel = clock.setTimer(POLICY_PATIENCE_MS, () => resolve("late"));
+    publisher.touch();
+    const inForce = context.policy.covers(id, at).catch(() => "late" as const);
+    const end = await Promise.race([inForce, patience, leaving.promise]);
+    cancel();
+    if (end !== "late" || ending !== undefined) return;
+    const message = `NetworkPolicies of this pod are not in force on ${node.name} yet; it starts without them`;
+    context.onEvent(object, "Warning", "NetworkPolicyNotInForce", message);
+    log.warn(`pod ${id.namespace}/${id.name} starts before its policies are in force`);
+  };
+
   const build = async (): Promise<void> => {
     const place = await sandbox();
     address = place.address;
+    await untilProtected(place.address);
     const plan = ports();
     lives = longRunning(spec).map((container) => {
       const restartPolicy = isSidecar(container) ? "Always" : (spec.restartPolicy ?? "Always");
@@ -163,6 +190,7 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
   });
 
   const stopAll = async (graceMs: number): Promise<void> => {
+    leaving.resolve();
     await built;
     await Promise.all(lives.map((life) => life.stop(graceMs)));
   };

@@ -1,83 +1,123 @@
 /** Keeps the INROAD- chains of a node equal to a plan, by iptables-restore --noflush and iptables-save. */
 import type { CommandResult } from "#kernel";
-import { InroadError } from "#lib/errors";
+import { InroadError, codeOf } from "#lib/errors";
+import type { IpFamily } from "#model";
 import type { RuleBackend, RuleKernel } from "../backend.ts";
-import type { EndpointList } from "../plan.ts";
-import { SERVICES, UNSERVED, listChain } from "./names.ts";
-import { jumps, noRules, renderAll, renderChange, renderRemoval, rulesFor } from "./render.ts";
-import type { Rules, Table } from "./render.ts";
+import { familyPlan } from "../plan.ts";
+import type { EndpointList, ProxyPlan } from "../plan.ts";
+import type { Rotation } from "../rotation.ts";
+import { listChain } from "./names.ts";
+import { nothingOwn, renderChange, renderRemoval } from "./render.ts";
+import type { Own } from "./render.ts";
+import { jumps, rulesFor } from "./rules.ts";
+import type { Chains, Table } from "./rules.ts";
+import { readSaved, rotationIn } from "./saved.ts";
+import type { Saved } from "./saved.ts";
 
-/** What is there of ours: chains with their number of rules, and jumps to them. */
-interface Own {
-  readonly chains: Readonly<Record<Table, ReadonlyMap<string, number>>>;
-  readonly hung: typeof jumps;
-}
+/** Which of the two iptables: rules in nf_tables, or in the kernel's older tables. */
+export type Flavour = "nft" | "legacy";
 
-export function iptablesBackend(kernel: RuleKernel): RuleBackend {
-  let inForce: { readonly rules: Rules; readonly lists: ReadonlyMap<string, EndpointList> } = {
-    rules: noRules,
-    lists: new Map(),
+const FAMILIES = ["IPv4", "IPv6"] as const;
+
+/** @param flavour the system's default if not said. */
+export function iptablesBackend(kernel: RuleKernel, flavour?: Flavour): RuleBackend {
+  const inForce = new Map<IpFamily, Own>();
+  let lists: ReadonlyMap<string, EndpointList> = new Map();
+
+  const program = (family: IpFamily): string =>
+    `${family === "IPv4" ? "iptables" : "ip6tables"}${flavour === undefined ? "" : `-${flavour}`}`;
+
+  const carryOut = async (family: IpFamily, texts: readonly string[]): Promise<void> => {
+    for (const text of texts) await kernel.iptablesRestore(text, `${program(family)}-restore`);
   };
 
-  const carryOut = async (texts: readonly string[]): Promise<void> => {
-    for (const text of texts) await kernel.iptablesRestore(text);
+  const save = (family: IpFamily, table: Table): Promise<string> =>
+    succeed(kernel.run(`${program(family)}-save`, ["-c", "-t", table]));
+
+  const readOwn = async (family: IpFamily): Promise<Saved> =>
+    readSaved({ nat: await save(family, "nat"), filter: await save(family, "filter") });
+
+  const bringTo = async (family: IpFamily, plan: ProxyPlan): Promise<void> => {
+    const rules = rulesFor(familyPlan(plan, family));
+    await carryOut(family, renderChange(inForce.get(family) ?? nothingOwn, rules));
+    inForce.set(family, { rules, hung: jumps, declared: ["nat", "filter"] });
   };
 
-  const readOwn = async (): Promise<Own> => {
-    const nat = await succeed(kernel.run("iptables-save", ["-t", "nat"]));
-    const filter = await succeed(kernel.run("iptables-save", ["-t", "filter"]));
-    return {
-      chains: { nat: ownChains(nat), filter: ownChains(filter) },
-      hung: jumps.filter(({ table, chain, rest }) =>
-        (table === "nat" ? nat : filter).split("\n").includes(`-A ${chain} ${rest}`),
-      ),
-    };
+  const removeFrom = async (family: IpFamily): Promise<void> => {
+    try {
+      await carryOut(family, renderRemoval(await readOwn(family)));
+    } catch (error) {
+      // Without the program there can be no rules of this family.
+      if (family === "IPv4" || codeOf(error) !== "MissingProgram") throw error;
+    }
+  };
+
+  const listing = async (list: string, ...how: readonly string[]): Promise<string> => {
+    const family = lists.get(list)?.family ?? "IPv4";
+    const { code, stdout } = await kernel.run(program(family), ["-t", "nat", ...how, listChain(list)]);
+    return code === 0 ? stdout : "";
   };
 
   return {
     async sync(plan) {
-      inForce = { rules: noRules, lists: new Map() };
-      const own = await readOwn();
-      const rules = rulesFor(plan);
-      const missing = jumps.filter((jump) => !own.hung.includes(jump));
-      await carryOut(renderAll(rules, [...own.chains.nat.keys()], missing));
-      inForce = { rules, lists: plan.lists };
+      inForce.clear();
+      const families = familiesOf(plan);
+      for (const family of families) inForce.set(family, await readOwn(family));
+      for (const family of families) await bringTo(family, plan);
+      lists = plan.lists;
+      for (const family of FAMILIES) if (!families.includes(family)) await removeFrom(family);
+    },
+    async adopt(plan) {
+      inForce.clear();
+      const rotations = new Map<string, Rotation>();
+      for (const family of familiesOf(plan)) {
+        const saved = await readOwn(family);
+        inForce.set(family, saved);
+        for (const list of familyPlan(plan, family).lists.values()) {
+          const rotation = rotationIn(saved, list);
+          if (rotation !== undefined) rotations.set(list.key, rotation);
+        }
+      }
+      return rotations;
     },
     async update(plan) {
-      const rules = rulesFor(plan);
-      await carryOut(renderChange(inForce.rules, rules));
-      inForce = { rules, lists: plan.lists };
+      for (const family of new Set([...familiesOf(plan), ...inForce.keys()])) await bringTo(family, plan);
+      lists = plan.lists;
     },
-    async turns(lists) {
+    async turns(wanted) {
       const turns = new Map<string, number>();
-      for (const list of lists) {
-        const listing = await kernel.run("iptables", ["-t", "nat", "-nvxL", listChain(list)]);
-        const slots = inForce.lists.get(list)?.slots.length;
-        if (listing.code === 0 && slots !== undefined) turns.set(list, takenTurns(listing.stdout) % slots);
+      for (const list of wanted) {
+        const slots = lists.get(list)?.slots.length;
+        const taken = slots === undefined ? [] : takenTurns(await listing(list, "-nvxL"));
+        if (slots !== undefined && taken.length === slots) {
+          turns.set(list, taken.reduce((sum, count) => sum + count, 0) % slots);
+        }
       }
       return turns;
     },
     async rulesOf(list) {
-      const listing = await kernel.run("iptables", ["-t", "nat", "-S", listChain(list)]);
-      return listing.code === 0 ? listing.stdout.split("\n").filter((text) => text.startsWith("-A")) : [];
+      return (await listing(list, "-S")).split("\n").filter((text) => text.startsWith("-A"));
     },
     async intact() {
-      const own = await readOwn();
-      const { rules } = inForce;
-      return (
-        own.hung.length === jumps.length &&
-        own.chains.nat.get(SERVICES) === rules.services.size &&
-        own.chains.filter.get(UNSERVED) === rules.unserved.size &&
-        [...rules.nat].every(([name, expected]) => own.chains.nat.get(name) === expected.length)
-      );
+      for (const [family, { rules }] of inForce) {
+        const own = await readOwn(family);
+        if (own.hung.length !== jumps.length) return false;
+        if (!sameChains(own.rules.nat, rules.nat) || !sameChains(own.rules.filter, rules.filter))
+          return false;
+      }
+      return true;
     },
     async remove() {
-      inForce = { rules: noRules, lists: new Map() };
-      const { chains, hung } = await readOwn();
-      const own = { nat: [...chains.nat.keys()], filter: [...chains.filter.keys()] };
-      await carryOut(renderRemoval(own, hung));
+      inForce.clear();
+      lists = new Map();
+      for (const family of FAMILIES) await removeFrom(family);
     },
   };
+}
+
+/** The jumps are there even if there is no Service yet. */
+function familiesOf(plan: ProxyPlan): readonly IpFamily[] {
+  return plan.families.length === 0 ? ["IPv4"] : plan.families;
 }
 
 async function succeed(result: Promise<CommandResult>): Promise<string> {
@@ -86,18 +126,16 @@ async function succeed(result: Promise<CommandResult>): Promise<string> {
   throw new InroadError("IptablesFailed", `iptables-save failed: ${stderr.trim() || `exit status ${code}`}`);
 }
 
-/** Number of rules of each chain of ours in what iptables-save printed. */
-function ownChains(saved: string): ReadonlyMap<string, number> {
-  const chains = new Map<string, number>();
-  for (const [, declared, ruled] of saved.matchAll(/^(?::(INROAD-\S+)|-A (INROAD-\S+)) /gm)) {
-    if (declared !== undefined) chains.set(declared, 0);
-    if (ruled !== undefined) chains.set(ruled, (chains.get(ruled) ?? 0) + 1);
-  }
-  return chains;
+/** Whether all that must be there is there, word for word. */
+function sameChains(found: Chains, wanted: Chains): boolean {
+  return (
+    found.dispatch.size === wanted.dispatch.size &&
+    [...wanted.dispatch].every((rule) => found.dispatch.has(rule)) &&
+    [...wanted.chains].every(([name, rules]) => rules.join("\n") === found.chains.get(name)?.join("\n"))
+  );
 }
 
-/** How many connections have taken a turn: the packet counters of the rules that lead to slots. */
-function takenTurns(listing: string): number {
-  const counts = [...listing.matchAll(/^ *(\d+) +\d+ +INROAD-SEP-/gm)].map(([, packets]) => Number(packets));
-  return counts.reduce((sum, count) => sum + count, 0);
+/** How many connections have taken each turn: the packet counters of the rules that lead to slots. */
+function takenTurns(listing: string): readonly number[] {
+  return [...listing.matchAll(/^ *(\d+) +\d+ +INROAD-SEP-/gm)].map(([, packets]) => Number(packets));
 }

@@ -17,9 +17,24 @@ export function slotChain(list: string, slot: number): string {
   return `INROAD-SEP-${digest(`${list} ${slot}`)}`;
 }
 
+/** Leads known clients of a list to the endpoint that they met. */
+export function affinityChain(list: string): string {
+  return `INROAD-AFF-${digest(list)}`;
+}
+
+/** The kernel's list of the clients that met an endpoint (match `recent`). */
+export function clientsOf(list: string, endpoint: string): string {
+  return `INROAD-${digest(`${list} ${endpoint}`)}`;
+}
+
 /** NodePort and LoadBalancer addresses of a Service port. */
 export function externalChain(servicePort: string): string {
   return `INROAD-EXT-${digest(servicePort)}`;
+}
+
+/** Who may connect to an address; in the table `filter`, who is refused there. */
+export function rangesChain(address: string): string {
+  return `INROAD-FW-${digest(address)}`;
 }
 
 /** Base-32 in capitals, 80 bits. */

@@ -1,10 +1,12 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { planProxy } from "../plan.ts";
+import { familyPlan, planProxy } from "../plan.ts";
+import type { FamilyPlan, ProxyPlan } from "../plan.ts";
 import { testSnapshot } from "../testing.ts";
 import type { TestService } from "../testing.ts";
-import { jumps, noRules, renderAll, renderChange, rulesFor } from "./render.ts";
-import type { Rules } from "./render.ts";
+import { nothingOwn, renderChange } from "./render.ts";
+import { jumps, noRules, rulesFor } from "./rules.ts";
+import type { Rules } from "./rules.ts";
 
 const endpoints = ["10.244.0.2", "10.244.0.3", "10.244.1.2", "10.244.1.3"].map((address) => ({ address }));
 const api = (...which: readonly number[]): TestService => ({
@@ -14,20 +16,28 @@ const api = (...which: readonly number[]): TestService => ({
 });
 const other: TestService = { name: "other", clusterIP: "10.96.0.8", endpoints };
 
+const v4 = (plan: ProxyPlan): FamilyPlan => familyPlan(plan, "IPv4");
+
 function inSequence(before: readonly TestService[], after: readonly TestService[]): [Rules, Rules] {
   const first = planProxy(testSnapshot(...before), "node-c");
   const kept = new Map([...first.lists].map(([key, { slots }]) => [key, { slots, next: 0 }]));
-  return [rulesFor(first), rulesFor(planProxy(testSnapshot(...after), "node-c", kept))];
+  return [rulesFor(v4(first)), rulesFor(v4(planProxy(testSnapshot(...after), "node-c", kept)))];
 }
 
 function changeBetween(before: readonly TestService[], after: readonly TestService[]): string {
-  return renderChange(...inSequence(before, after)).join("");
+  const [rules, next] = inSequence(before, after);
+  return renderChange({ rules, hung: jumps, declared: ["nat", "filter"] }, next).join("");
 }
 
 test("only own chains are declared, filled and deleted; others only get jumps, and only missing ones", () => {
   const [rules] = inSequence([api(0, 1), other], []);
-  const missing = jumps.slice(0, 1);
-  const lines = renderAll(rules, ["INROAD-SVC-OLD"], missing).join("").split("\n");
+  const old = new Map([["INROAD-SVC-OLD", ["-j RETURN"]]]);
+  const own = {
+    ...nothingOwn,
+    rules: { ...noRules, nat: { ...noRules.nat, chains: old } },
+    hung: jumps.slice(1),
+  };
+  const lines = renderChange(own, rules).join("").split("\n");
   for (const line of lines) {
     assert.match(
       line,
@@ -40,7 +50,7 @@ test("only own chains are declared, filled and deleted; others only get jumps, a
 
 test("rule i of N takes every (N-i)-th of what comes to it, the last one the rest", () => {
   const [rules] = inSequence([api(0, 1, 2)], []);
-  const turns = [...rules.nat].find(([name]) => name.startsWith("INROAD-SVC-"))?.[1] ?? [];
+  const turns = [...rules.nat.chains].find(([name]) => name.startsWith("INROAD-SVC-"))?.[1] ?? [];
   assert.deepEqual(
     turns.slice(1).map((rule) => rule.replace(/INROAD-SEP-\S+/, "SLOT")),
     [
@@ -61,7 +71,7 @@ test("an endpoint replaced by another rewrites the chain of its slot and no othe
 });
 
 test("a Service that comes or goes leaves the chains of the others alone", () => {
-  const [name = ""] = [...inSequence([other], [])[0].nat.keys()].filter((key) =>
+  const [name = ""] = [...inSequence([other], [])[0].nat.chains.keys()].filter((key) =>
     key.startsWith("INROAD-SVC-"),
   );
   assert.ok(!changeBetween([other], [other, api(0)]).includes(name));
@@ -81,7 +91,7 @@ test("a large load is cut into transactions, and what a rule leads to is there b
     name: `s${i}`,
     clusterIP: `10.96.${Math.floor(i / 250)}.${(i % 250) + 1}`,
   }));
-  const texts = renderChange(noRules, inSequence(many, [])[0]);
+  const texts = renderChange(nothingOwn, inSequence(many, [])[0]);
   assert.ok(texts.length > 3);
   const declared = new Set<string>();
   for (const text of texts) {

@@ -4,12 +4,15 @@ import * as fc from "fast-check";
 import { readContent, sameContent } from "./content.ts";
 import { frameRules } from "./frame.ts";
 
-const frame = [...frameRules].flatMap(([chain, count]) =>
-  Array.from({ length: count }, () => ({ rule: { chain } })),
+const frame = [...frameRules].flatMap(([chain, count]): object[] =>
+  count === 0 ? [{ chain: { name: chain } }] : Array.from({ length: count }, () => ({ rule: { chain } })),
 );
-const units = new Map([
-  ["list", { chain: { name: "svc" }, elements: new Map([["endpoints-tcp", new Map([["0", "x"]])]]) }],
-]);
+const units = [
+  {
+    chains: [{ name: "svc", rules: ["x"] }],
+    elements: new Map([["endpoints-tcp", new Map([["0", "x"]])]]),
+  },
+];
 const complete = [...frame, { rule: { chain: "svc" } }, { map: { name: "endpoints-tcp", elem: [[0, "x"]] } }];
 const same = (items: readonly unknown[]): boolean =>
   sameContent(readContent(JSON.stringify({ nftables: items })), units, []);

@@ -29,21 +29,21 @@ export function readContent(json: string): Content {
 }
 
 interface ExpectedUnit {
-  readonly chain?: { readonly name: string };
+  readonly chains: readonly { readonly name: string; readonly rules: readonly unknown[] }[];
   readonly elements: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }
 
 /** Whether the content has as many rules and elements as these units make. Retired chains may exist, empty. */
 export function sameContent(
   content: Content,
-  units: ReadonlyMap<string, ExpectedUnit>,
+  units: Iterable<ExpectedUnit>,
   retired: Iterable<string>,
 ): boolean {
   const rules = new Map(frameRules);
   const elements = new Map<string, Set<string>>();
   for (const name of retired) rules.set(name, 0);
-  for (const unit of units.values()) {
-    if (unit.chain !== undefined) rules.set(unit.chain.name, 1);
+  for (const unit of units) {
+    for (const chain of unit.chains) rules.set(chain.name, chain.rules.length);
     for (const [set, entries] of unit.elements) {
       const keys = elements.get(set) ?? new Set();
       for (const key of entries.keys()) keys.add(key);

@@ -4,7 +4,7 @@
  */
 import type { EndpointList } from "../plan.ts";
 
-interface Block {
+export interface Block {
   readonly offset: number;
   /** A power of two, so that freed blocks fit other lists. */
   readonly size: number;
@@ -46,6 +46,6 @@ export function layOut(previous: Layout, lists: ReadonlyMap<string, EndpointList
   return { blocks, free, end };
 }
 
-function blockSize(slots: number): number {
+export function blockSize(slots: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(slots, 1)));
 }

@@ -1,19 +1,41 @@
-/** Names in the proxy's own nftables table. */
-import type { Protocol } from "#model";
+/** Names in the proxy's own nftables tables: one of each family, with the same content. */
+import type { IpFamily, Protocol } from "#model";
 
 const TABLE = "inroad-proxy";
 
-/** Every message to nft names this table and no other. */
-export const IN_TABLE = `ip ${TABLE}`;
+/** `ip inroad-proxy`: every message to nft names one of these two tables and no other. */
+export function tableOf(family: IpFamily): string {
+  return `${family === "IPv4" ? "ip" : "ip6"} ${TABLE}`;
+}
 
 /** The mark of connections whose source is to be rewritten: the bit that kube-proxy uses, and Flannel respects. */
 export const MASQUERADE_MARK = "0x4000";
 
 /** `svc/default/api-service/tcp/http`, or `svc-local/...` for the endpoints of this node only. */
 export function chainOf(list: string): string {
-  const [servicePort = "", local] = list.split(" ");
+  return `svc${pathOf(list)}`;
+}
+
+/** The chain that leads known clients to the endpoint that they met. */
+export function knownChainOf(list: string): string {
+  return `known${pathOf(list)}`;
+}
+
+/** The chain that remembers which endpoint a client met. */
+export function recorderOf(list: string): string {
+  return `remember${pathOf(list)}`;
+}
+
+/** The map from clients to the address that they met; one for each port that endpoints of the list have. */
+export function affinityMapOf(list: string, port: number): string {
+  return `affinity${pathOf(list)}/${port}`;
+}
+
+/** The families have tables of their own: the names in them are the same. */
+function pathOf(list: string): string {
+  const [servicePort = "", ...variant] = list.split(" ");
   const [, name = "", port = "", protocol = ""] = /^(.*):([^/]*)\/(\w+)$/.exec(servicePort) ?? [];
-  return `${local === undefined ? "svc" : "svc-local"}/${name}/${protocol.toLowerCase()}/${port}`;
+  return `${variant.includes("local") ? "-local" : ""}/${name}/${protocol.toLowerCase()}/${port}`;
 }
 
 /** One map per protocol: nft wants to know which protocol's port a map yields. */

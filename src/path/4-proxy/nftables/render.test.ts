@@ -1,10 +1,11 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { planProxy } from "../plan.ts";
+import { familyPlan, planProxy } from "../plan.ts";
 import type { ProxyPlan } from "../plan.ts";
 import { testSnapshot } from "../testing.ts";
 import type { TestService } from "../testing.ts";
 import { renderAll, renderChange } from "./render.ts";
+import type { Rendered } from "./render.ts";
 
 type TestEndpoint = TestService["endpoints"][number];
 
@@ -24,15 +25,19 @@ function inSequence(before: readonly TestService[], after: readonly TestService[
   return [first, planProxy(testSnapshot(...after), "node-c", kept)];
 }
 
+const all = (plan: ProxyPlan): Rendered => renderAll(familyPlan(plan, "IPv4"));
+const change = (before: ProxyPlan, after: ProxyPlan): Rendered =>
+  renderChange(all(before), familyPlan(after, "IPv4"));
+
 function changeBetween(before: readonly TestService[], after: readonly TestService[]): readonly string[] {
   const [first, second] = inSequence(before, after);
-  return renderChange(renderAll(first), second).scripts;
+  return change(first, second).scripts;
 }
 
 test("every line names the own table and nothing else", () => {
   const [first, second] = inSequence([api(e1, e2)], [api(e1, e2, e3)]);
-  const all = renderAll(first);
-  const lines = [...all.scripts, ...renderChange(all, second).scripts].join("\n").split("\n");
+  const whole = all(first);
+  const lines = [...whole.scripts, ...change(first, second).scripts].join("\n").split("\n");
   assert.ok(lines.length > 20);
   for (const line of lines) assert.match(line, /^(add|delete|flush) \w+ ip inroad-proxy( |$)/);
   assert.ok(lines.every((line) => !line.startsWith("list")));
@@ -75,7 +80,7 @@ test("fewer endpoints: elements that no rule looks up any more go in a transacti
 
 test("the last endpoint leaves: the address is refused and its chain emptied, in one transaction", () => {
   const [first, second] = inSequence([api(e1)], [api()]);
-  const { scripts, retired } = renderChange(renderAll(first), second);
+  const { scripts, retired } = change(first, second);
   assert.equal(scripts.length, 1);
   const [script = ""] = scripts;
   assert.match(script, /delete element ip inroad-proxy services \{ 10\.96\.0\.7 \. tcp \. 80 \}/);
@@ -93,7 +98,7 @@ test("a large load is cut into transactions at Service boundaries", () => {
     clusterIP: `10.96.${Math.floor(i / 250)}.${(i % 250) + 1}`,
     endpoints: [e1, e2, e3],
   }));
-  const { scripts } = renderAll(planProxy(testSnapshot(...many), "node-c"));
+  const { scripts } = all(planProxy(testSnapshot(...many), "node-c"));
   assert.ok(scripts.length > 5);
   const chains = new Set<string>();
   for (const script of scripts) {

@@ -5,6 +5,7 @@
 import { imagePort, reachEnd } from "#kernel";
 import type { Claim, End, LoopbackNetwork } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
+import { beginsAnew } from "../apply.ts";
 import type { RuleBackend } from "../backend.ts";
 import { addressKey } from "../plan.ts";
 import type { ProxyPlan, VirtualAddress } from "../plan.ts";
@@ -16,7 +17,7 @@ import { decide } from "./decide.ts";
 import { createHold } from "./hold.ts";
 import { createRecords } from "./records.ts";
 import type { Records } from "./records.ts";
-import { createTurns } from "./turns.ts";
+import { createTurns, lineOf } from "./turns.ts";
 import type { Turns } from "./turns.ts";
 
 export interface UserspaceOptions extends Omit<ConnectionOptions, "records"> {
@@ -95,7 +96,7 @@ export function userspaceBackend(options: UserspaceOptions): UserspaceBackend {
     for (const [key, list] of next.lists) {
       const turns = lists.get(key);
       if (turns === undefined) lists.set(key, createTurns(list));
-      else turns.change(list, anew || turns.list().slots.length !== list.slots.length);
+      else turns.change(list, anew || beginsAnew(turns.list(), list));
     }
     for (const key of lists.keys()) if (!next.lists.has(key)) lists.delete(key);
     plan = next;
@@ -115,7 +116,8 @@ export function userspaceBackend(options: UserspaceOptions): UserspaceBackend {
           return next === undefined ? [] : [[key, next] as const];
         }),
       ),
-    rulesOf: async (key) => describe(key, lists.get(key)),
+    remembered: async (key, client) => lists.get(key)?.remembered(client, performance.now()),
+    rulesOf: async (key) => describe(lists.get(key)),
     async intact() {
       listen();
       return true;
@@ -141,12 +143,11 @@ function leadsTo(plan: ProxyPlan, where: VirtualAddress, backend: Backend): bool
   return slots.some((slot) => backendKey(slot) === backendKey(backend));
 }
 
-function describe(key: string, turns: Turns | undefined): string[] {
+function describe(turns: Turns | undefined): string[] {
   if (turns === undefined) return [];
-  const { scheduler, slots } = turns.list();
-  const next = turns.next();
-  const line = `${key}: ${scheduler} of ${slots.map(backendKey).join(", ")}`;
-  return [next === undefined ? line : `${line}; slot ${next} is next`];
+  const list = turns.list();
+  const next = list.slots[turns.next() ?? list.slots.length];
+  return [next === undefined ? lineOf(list) : `${lineOf(list)}; ${backendKey(next)} is next`];
 }
 
 function reasonOf(error: unknown): string {

@@ -6,6 +6,8 @@ import { decide } from "./decide.ts";
 const node = "172.30.0.11";
 const plan: ProxyPlan = {
   node: "node-a",
+  families: ["IPv4"],
+  serviceNetworks: ["10.96.0.0/16"],
   podNetworks: ["10.244.0.0/24", "10.244.1.0/24", "fd00:10:244::/64"],
   lists: new Map(),
   addresses: new Map(),

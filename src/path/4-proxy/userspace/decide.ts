@@ -1,5 +1,5 @@
 /** What a node does with a new connection to a Service address: pure, from the plan alone. */
-import { familyOf, inCidr, parseCidr } from "#lib/ip";
+import { isInside } from "#lib/ip";
 import type { ProxyPlan, VirtualAddress } from "../plan.ts";
 
 export type Decision =
@@ -14,8 +14,8 @@ export type Decision =
 /** @param node the node's own address */
 export function decide(plan: ProxyPlan, at: VirtualAddress, client: string, node: string): Decision {
   const isNode = client === node;
-  const isPod = plan.podNetworks.some((network) => isIn(client, network));
-  if (at.sourceRanges?.some((range) => isIn(client, range)) === false) return { kind: "drop" };
+  const isPod = plan.podNetworks.some((network) => isInside(client, network));
+  if (at.sourceRanges?.some((range) => isInside(client, range)) === false) return { kind: "drop" };
   const target = isNode || isPod ? (at.inside ?? at.target) : at.target;
   if (target.kind !== "list") return { kind: target.kind };
   const masqueraded = at.masquerade === "everybody" || (at.masquerade === "not-pods" ? !isPod : isNode);
@@ -25,8 +25,4 @@ export function decide(plan: ProxyPlan, at: VirtualAddress, client: string, node
     list: target.list,
     sourceTo: (endpoint) => (masqueraded || endpoint === client ? node : client),
   };
-}
-
-function isIn(address: string, network: string): boolean {
-  return familyOf(network) === "IPv4" && inCidr(address, parseCidr(network));
 }

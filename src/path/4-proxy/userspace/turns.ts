@@ -1,11 +1,11 @@
 /**
- * Whose turn it is in one list of endpoints. Schedulers bear the names that IPVS gives them: `rr` round robin, `wrr` by
- * weight, `lc` fewest open connections, `sh` by the client's address. Pure but for its own counters.
+ * Whose turn it is in one list of endpoints. Weights and the source hash are in the slots of the list already (`spread.ts`);
+ * fewest connections are counted here. Pure but for its own counters.
  */
-import { createHash } from "node:crypto";
 import type { Scheduler } from "#model";
+import { sourceHash } from "../nftables/source-hash.ts";
 import type { EndpointList } from "../plan.ts";
-import { backendKey, rotate } from "../rotation.ts";
+import { backendKey } from "../rotation.ts";
 import type { Backend } from "../rotation.ts";
 
 /** Clients whose endpoint is remembered; the one that came longest ago is forgotten first. */
@@ -20,6 +20,8 @@ export interface Turns {
   take(client: string, now: number): readonly Backend[];
   /** A connection of this client to an endpoint was made; to be called back when it ends. */
   opened(client: string, backend: Backend, now: number): () => void;
+  /** The endpoint that a client with affinity comes back to. */
+  remembered(client: string, now: number): Backend | undefined;
   /** The slot that the next connection gets; undefined where it depends on more than a counter. */
   next(): number | undefined;
   list(): EndpointList;
@@ -29,31 +31,32 @@ export interface Turns {
 
 interface State {
   list: EndpointList;
+  /** How many different endpoints have slots. */
+  endpoints: number;
   at: number;
-  /** By endpoint. */
+  /** Connections by endpoint. */
   readonly open: Map<string, number>;
-  /** wrr: what each endpoint has saved up. */
-  credit: Map<string, number>;
 }
 
 /** Chooses a slot, and counts. */
 const choosers: Readonly<Record<Scheduler, (state: State, client: string) => number>> = {
-  rr: (state) => {
-    const slot = state.at % state.list.slots.length;
-    state.at = (slot + 1) % state.list.slots.length;
-    return slot;
-  },
-  wrr: byWeight,
+  rr: bySlot,
+  wrr: bySlot,
   lc: byFewest,
-  sh: ({ list: { slots } }, client) =>
-    slots.reduce((best, backend, slot) => {
-      const former = slots[best];
-      return former !== undefined && affinityOf(client, former) >= affinityOf(client, backend) ? best : slot;
-    }, 0),
+  sh: ({ list: { slots } }, client) => sourceHash(client, slots.length),
 };
 
+/** `default/api:http/TCP: rr of 10.244.0.2:8080, 10.244.1.2:8080`, each endpoint once. */
+export function lineOf({ key, scheduler, slots, weights }: EndpointList): string {
+  const named = [...new Set(slots.map(backendKey))].map((backend) => {
+    const weight = weights?.get(backend);
+    return weight === undefined ? backend : `${backend} (weight ${weight})`;
+  });
+  return `${key}: ${scheduler} of ${named.join(", ")}`;
+}
+
 export function createTurns(first: EndpointList): Turns {
-  const state: State = { list: first, at: 0, open: new Map(), credit: new Map() };
+  const state: State = { list: first, endpoints: countEndpoints(first), at: 0, open: new Map() };
   const clients = new Map<string, { readonly backend: string; readonly until: number }>();
 
   const known = (client: string, now: number): number => {
@@ -74,7 +77,7 @@ export function createTurns(first: EndpointList): Turns {
     take(client, now) {
       const before = known(client, now);
       const slot = before >= 0 ? before : choosers[state.list.scheduler](state, client);
-      return rotate(state.list.slots, slot);
+      return triedFrom(state, slot);
     },
     opened(client, backend, now) {
       remember(client, backend, now);
@@ -86,34 +89,24 @@ export function createTurns(first: EndpointList): Turns {
         else state.open.delete(key);
       };
     },
-    next: () => (state.list.scheduler === "rr" ? state.at % state.list.slots.length : undefined),
+    remembered: (client, now) => state.list.slots[known(client, now)],
+    next() {
+      const { scheduler, slots } = state.list;
+      return scheduler === "rr" || scheduler === "wrr" ? state.at % slots.length : undefined;
+    },
     list: () => state.list,
     change(list, restart) {
       state.list = list;
+      state.endpoints = countEndpoints(list);
       if (restart) state.at = 0;
     },
   };
 }
 
-/** Smooth weighted round robin: whoever has saved most pays for all; in every window of the weights' sum each has its share. */
-function byWeight(state: State): number {
-  const { slots, weights } = state.list;
-  const credit = new Map<string, number>();
-  let best = 0;
-  let most = Number.NEGATIVE_INFINITY;
-  let total = 0;
-  for (const [slot, backend] of slots.entries()) {
-    const key = backendKey(backend);
-    const weight = weights?.get(key) ?? 1;
-    const saved = (state.credit.get(key) ?? 0) + weight;
-    total += weight;
-    credit.set(key, saved);
-    if (saved > most) [best, most] = [slot, saved];
-  }
-  const chosen = slots[best];
-  if (chosen !== undefined) credit.set(backendKey(chosen), most - total);
-  state.credit = credit;
-  return best;
+function bySlot(state: State): number {
+  const slot = state.at % state.list.slots.length;
+  state.at = (slot + 1) % state.list.slots.length;
+  return slot;
 }
 
 /** Fewest open connections; those that have equally few take turns. */
@@ -132,10 +125,16 @@ function byFewest(state: State): number {
   return best;
 }
 
-/** Highest random weight: when endpoints come and go, only the clients of those that went, and a share for new ones, move. */
-function affinityOf(client: string, backend: Backend): number {
-  return createHash("sha256")
-    .update(`${client} ${backendKey(backend)}`)
-    .digest()
-    .readUInt32BE(0);
+/** Each endpoint once, in the order of the slots from this one on. */
+function triedFrom({ list: { slots }, endpoints }: State, start: number): readonly Backend[] {
+  const tried = new Map<string, Backend>();
+  for (let step = 0; step < slots.length && tried.size < endpoints; step += 1) {
+    const backend = slots[(start + step) % slots.length];
+    if (backend !== undefined && !tried.has(backendKey(backend))) tried.set(backendKey(backend), backend);
+  }
+  return [...tried.values()];
+}
+
+function countEndpoints({ slots }: EndpointList): number {
+  return new Set(slots.map(backendKey)).size;
 }

@@ -1,0 +1,81 @@
+/** Random NetworkPolicies over the nine pods of `policy-world.ts`. */
+import * as fc from "fast-check";
+import type { Labels, Peer, PolicyWorld, Selector } from "./policy-evaluator.ts";
+import { namespaces, policy, worldPods } from "./policy-world.ts";
+
+const value = fc.constantFrom("a", "b", "c");
+const key = fc.constantFrom("pod", "ns", "tier");
+const values = fc.uniqueArray(value, { minLength: 1, maxLength: 2 });
+const expression = fc.oneof(
+  fc.record({ key, operator: fc.constantFrom("In", "NotIn"), values }),
+  fc.record({ key, operator: fc.constantFrom("Exists", "DoesNotExist") }),
+);
+const selectorOver = (labels: fc.Arbitrary<Labels>): fc.Arbitrary<Selector> =>
+  fc.oneof(
+    fc.constant({}),
+    fc.record({ matchLabels: labels }),
+    fc.record({ matchExpressions: fc.array(expression, { minLength: 1, maxLength: 2 }) }),
+  );
+const podSelector = selectorOver(
+  fc.oneof(fc.record({ pod: value }), fc.record({ pod: value, tier: value }), fc.record({ tier: value })),
+);
+const namespaceSelector = selectorOver(
+  fc.oneof(
+    fc.record({ ns: fc.constantFrom<string>(...namespaces) }),
+    fc.record({ "kubernetes.io/metadata.name": fc.constantFrom<string>(...namespaces) }),
+  ),
+);
+const ipBlock = fc.constantFrom<NonNullable<Peer["ipBlock"]>>(
+  { cidr: "10.244.0.0/24" },
+  { cidr: "10.244.1.0/24", except: ["10.244.1.16/28", "10.244.1.30/32"] },
+  { cidr: "0.0.0.0/0", except: ["10.244.0.16/28"] },
+  { cidr: "::/0", except: ["fd00:10:244:1::/64"] },
+  { cidr: "fd00:10:244::20/124" },
+  { cidr: "10.244.0.10/32" },
+);
+const peer: fc.Arbitrary<Peer> = fc.oneof(
+  fc.record({ podSelector }),
+  fc.record({ namespaceSelector }),
+  fc.record({ podSelector, namespaceSelector }),
+  fc.record({ ipBlock }),
+);
+const protocol = fc.constantFrom("TCP", "UDP", "SCTP");
+const port = fc.oneof(
+  fc.record({ protocol, port: fc.constantFrom(80, 81) }),
+  fc.record({ protocol, port: fc.constantFrom(1, 80), endPort: fc.constantFrom(80, 81, 90) }),
+  fc.record({ protocol, port: fc.constantFrom("serve-80-tcp", "serve-81-udp", "serve-81-sctp", "none") }),
+  fc.record({ protocol }),
+  fc.record({ port: fc.constantFrom(80, 81) }),
+);
+const few = <T>(item: fc.Arbitrary<T>) => fc.array(item, { maxLength: 3 });
+const ruleWith = (peers: "from" | "to") =>
+  fc.record({ [peers]: few(peer), ports: few(port) }, { requiredKeys: [] });
+const randomPolicy = fc.record({
+  namespace: fc.constantFrom(...namespaces),
+  spec: fc.record(
+    {
+      podSelector,
+      policyTypes: fc.constantFrom(["Ingress"], ["Egress"], ["Ingress", "Egress"]),
+      ingress: few(ruleWith("from")),
+      egress: few(ruleWith("to")),
+    },
+    { requiredKeys: ["podSelector"] },
+  ),
+});
+const podLabels = fc.record({ pod: value, tier: value }, { requiredKeys: [] });
+const namespaceLabels = fc.record({ ns: fc.constantFrom<string>(...namespaces) }, { requiredKeys: [] });
+
+/** Up to six policies over the nine pods, whose labels are random, too. */
+export const randomWorld: fc.Arbitrary<PolicyWorld> = fc
+  .record({
+    policies: fc.array(randomPolicy, { maxLength: 6 }),
+    pods: fc.array(podLabels, { minLength: worldPods.length, maxLength: worldPods.length }),
+    spaces: fc.array(namespaceLabels, { minLength: namespaces.length, maxLength: namespaces.length }),
+  })
+  .map(({ policies, pods, spaces }) => ({
+    policies: policies.map(({ namespace, spec }, i) => policy(`${namespace}/p${i}`, spec)),
+    changes: {
+      podLabels: Object.fromEntries(worldPods.map((pod, i) => [pod.key, { ...pods[i] }])),
+      namespaceLabels: Object.fromEntries(namespaces.map((name, i) => [name, { ...spaces[i] }])),
+    },
+  }));
