@@ -131,8 +131,12 @@ export function userspaceBackend(options: UserspaceOptions): UserspaceBackend {
 }
 
 /** Where all are refused, nobody listens: that is the refusal. */
-function isServed({ target, inside }: VirtualAddress): boolean {
-  return target.kind !== "reject" || (inside !== undefined && inside.kind !== "reject");
+function isServed({ target, inside, sourceRanges }: VirtualAddress): boolean {
+  return (
+    sourceRanges !== undefined ||
+    target.kind !== "reject" ||
+    (inside !== undefined && inside.kind !== "reject")
+  );
 }
 
 function leadsTo(plan: ProxyPlan, where: VirtualAddress, backend: Backend): boolean {
