@@ -106,7 +106,9 @@ function notesOf(map: LoopbackMap, { services, policies }: Snapshot): string[] {
         ]
       : []),
     `programs of this host come in as from the internet by the proxy socks5h://${image(addresses.internet)}:${clientProxyPort}`,
-    ...(policies.size === 0 ? [] : [`not in force without namespaces: ${policies.size} NetworkPolicies`]),
+    ...(policies.size === 0
+      ? []
+      : [`NetworkPolicies (${policies.size}) are not in force without namespaces`]),
     ...elsewhere,
   ];
 }

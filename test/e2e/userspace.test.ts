@@ -165,6 +165,22 @@ describe("the road without namespaces and rights", { timeout: 120_000 }, () => {
     assert.match(result.stdout, /no ready endpoints/);
   });
 
+  test("a NetworkPolicy is not in force, which trace and status say", async () => {
+    const manifest = join(folder, "policy.yaml");
+    const kind = { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name: "closed" } };
+    writeFileSync(manifest, JSON.stringify({ ...kind, spec: { podSelector: {} } }));
+    await kubectl("apply", "-f", manifest);
+    const { code, stdout } = await cli("trace", "--name", name, "https://api.hadywafa.com/");
+    assert.equal(code, 3, stdout);
+    assert.match(
+      stdout,
+      /NetworkPolicy default\/closed: NetworkPolicies are not in force without namespaces/,
+    );
+    const { notes } = await statusOf(name);
+    assert.ok(notes.includes("NetworkPolicies (1) are not in force without namespaces"), notes.join("\n"));
+    await kubectl("delete", "-f", manifest);
+  });
+
   test("kubectl scales, and the new pods get connections", async () => {
     await kubectl("scale", "deployment", "api", "--replicas=5");
     await eventually(async () => {

@@ -17,33 +17,12 @@ import type { LoopbackNetwork, LoopbackPlace } from "#kernel";
 import { codeOf } from "#lib/errors";
 import { silentLog } from "#lib/log";
 import { freeLoopback } from "./loopback.ts";
+import { ADDRESSES, CLUSTER_IP, NODE, type PodName, type Who } from "../../src/path/4-proxy/contract.ts";
 import { settableSource, testSnapshot } from "../../src/path/4-proxy/testing.ts";
-import type { SettableSource, TestEndpoint, TestService } from "../../src/path/4-proxy/testing.ts";
+import type { SettableSource, TestService } from "../../src/path/4-proxy/testing.ts";
 import { startProxy, type Proxy, type ProxyOptions } from "#path/proxy";
 
-export const NODE = "172.30.0.11";
-export const CLIENT = "203.0.113.10";
-export const VIP = "203.0.113.200";
-export const CLUSTER_IP = "10.96.0.7";
-
-export const pods: readonly Required<Pick<TestEndpoint, "address" | "node" | "pod">>[] = [
-  { address: "10.244.0.2", node: "node-a", pod: "pod-1" },
-  { address: "10.244.0.3", node: "node-a", pod: "pod-2" },
-  { address: "10.244.1.2", node: "node-b", pod: "pod-3" },
-  { address: "10.244.1.3", node: "node-b", pod: "pod-4" },
-];
-
-/** A Service with every kind of address. */
-export function api(endpoints: readonly TestEndpoint[], more: Partial<TestService> = {}): TestService {
-  const everyKind = {
-    name: "api",
-    clusterIP: CLUSTER_IP,
-    type: "LoadBalancer",
-    nodePort: 30080,
-    loadBalancerIP: VIP,
-  } as const;
-  return { ...everyKind, endpoints, ...more };
-}
+const podNames: readonly PodName[] = ["pod-1", "pod-2", "pod-3", "pod-4"];
 
 export interface Lab {
   readonly network: LoopbackNetwork;
@@ -51,7 +30,7 @@ export interface Lab {
   readonly proxy: Proxy;
   readonly client: LoopbackPlace;
   readonly node: LoopbackPlace;
-  pod(name: string): LoopbackPlace;
+  pod(name: Who): LoopbackPlace;
   /** A pod's server: `stop` closes it, `serve` answers otherwise. */
   readonly servers: ReadonlyMap<string, PodServer>;
   /** Puts these Services in force. */
@@ -74,8 +53,11 @@ export async function lab(
 ): Promise<Lab> {
   const network = createLoopbackNetwork(freeLoopback(t), nodes);
   const place = (name: string, address: string): LoopbackPlace => network.place(name, address);
-  const servers = new Map(pods.map(({ pod, address }) => [pod, servePod(place(pod, address))]));
-  const datagrams = pods.map(({ pod, address }) => echoDatagrams(place(pod, address)));
+  const pods = new Map<Who, LoopbackPlace>(
+    podNames.map((name) => [name, place(name, ADDRESSES[name].IPv4)] as const),
+  );
+  const servers = new Map([...pods].map(([name, pod]) => [name, servePod(pod)]));
+  const datagrams = [...pods.values()].map(echoDatagrams);
   const source = settableSource(testSnapshot(...services));
   const node = place("node-a", NODE);
   const proxy = startProxy({ source, node: "node-a", netns: node, mode: "userspace", network, log, ...more });
@@ -90,12 +72,12 @@ export async function lab(
     source,
     proxy,
     node,
-    client: place("client", CLIENT),
+    client: place("client", ADDRESSES.client.IPv4),
     servers,
     pod(name) {
-      const found = pods.find(({ pod }) => pod === name);
+      const found = pods.get(name);
       assert.ok(found);
-      return place(name, found.address);
+      return found;
     },
     set(...changed) {
       const snapshot = testSnapshot(...changed);
@@ -170,17 +152,4 @@ export function datagramClient(t: TestContext, from: LoopbackPlace) {
     const answer = await answered.catch(() => undefined);
     return answer === undefined ? "silence" : String(answer[0]);
   };
-}
-
-export function counts(names: readonly string[]): Record<string, number> {
-  return Object.fromEntries(
-    [...new Set(names)].sort().map((name) => [name, names.filter((other) => other === name).length]),
-  );
-}
-
-export function assertEveryWindow(names: readonly string[], size: number): void {
-  for (let i = 0; i + size <= names.length; i++) {
-    const window = names.slice(i, i + size);
-    assert.equal(new Set(window).size, size, `connections ${i} to ${i + size - 1}: ${window.join(" ")}`);
-  }
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createPortTable, layOut, portIn, setPort } from "#kernel";
 import type { LoopbackMap, LoopbackPlace } from "#kernel";
+import { policy } from "../../../test/support/policy-world.ts";
 import { exampleSnapshot } from "../../../test/support/snapshot.ts";
 import { explain } from "./explain.ts";
 import { explainLoopback } from "./explain-loopback.ts";
@@ -67,4 +68,31 @@ test("everywhere else the outcome is that of the other modes", () => {
     assert.deepEqual(outcome, explain(snapshot, from, flowTo(address)).outcome);
     assert.ok(steps.every(({ action, predicted }) => action === "connect" && predicted.length === 0));
   }
+});
+
+const podSelector = { matchLabels: { app: "api" } };
+
+test("what a NetworkPolicy would keep back is connected all the same, and that is said", () => {
+  const closed = exampleSnapshot({ networkPolicies: [policy("default/closed", { podSelector })] });
+  const { steps, outcome, assumptions } = explainLoopback(closed, from, flowTo("10.244.1.5"));
+  assert.deepEqual(
+    steps.map(({ action }) => action),
+    ["connect"],
+  );
+  assert.equal(outcome.kind, "next");
+  const [finding] = assumptions;
+  assert.deepEqual([finding?.code, finding?.object.name], ["PolicyNotInForce", "closed"]);
+  assert.equal(finding?.affectsRouting, true);
+  assert.match(
+    finding?.message ?? "",
+    /not in force without namespaces.*default\/closed isolates the ingress/,
+  );
+});
+
+test("a policy that allows the connection changes nothing", () => {
+  const open = exampleSnapshot({ networkPolicies: [policy("default/open", { podSelector, ingress: [{}] })] });
+  assert.deepEqual(
+    explainLoopback(open, from, flowTo("10.244.1.5")),
+    explainLoopback(snapshot, from, flowTo("10.244.1.5")),
+  );
 });

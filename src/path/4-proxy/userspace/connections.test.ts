@@ -8,21 +8,12 @@ import { createLog, silentLog } from "#lib/log";
 import { freeLoopback } from "../../../../test/support/loopback.ts";
 import { planProxy } from "../plan.ts";
 import { testSnapshot } from "../testing.ts";
-import type { TestEndpoint } from "../testing.ts";
 import { userspaceBackend } from "./backend.ts";
-import {
-  api,
-  ask,
-  askMany,
-  CLUSTER_IP,
-  counts,
-  lab,
-  NODE,
-  pods,
-  type Lab,
-} from "../../../../test/support/userspace-lab.ts";
+import { api, CLUSTER_IP, NODE, pod } from "../contract.ts";
+import { counts } from "../../../../test/net/proxy-lab.ts";
+import { ask, askMany, lab, type Lab } from "../../../../test/support/userspace-lab.ts";
 
-const [pod1, pod2] = pods as readonly [TestEndpoint, TestEndpoint];
+const [pod1, pod2] = [pod("pod-1"), pod("pod-2")];
 
 function connect(at: Lab): Socket {
   return tcpConnect(at.client, CLUSTER_IP, 80, { allowHalfOpen: true });
