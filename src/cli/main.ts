@@ -9,6 +9,7 @@ import { statusCommand } from "./status.ts";
 import { kubeconfigCommand } from "./kubeconfig.ts";
 import { curlCommand, execCommand } from "./exec.ts";
 import { dnsCommand } from "./dns.ts";
+import { nodeCommand } from "./node.ts";
 import { doctorCommand } from "./doctor.ts";
 import { proxyCommand } from "./proxy.ts";
 import { traceCommand } from "./trace.ts";
@@ -36,6 +37,7 @@ for (const command of [
   curlCommand(),
   traceCommand(),
   kubeconfigCommand(),
+  nodeCommand(),
   doctorCommand(),
   dnsCommand(),
   proxyCommand(),

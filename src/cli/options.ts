@@ -35,7 +35,8 @@ export interface UpOptions {
   readonly nodes: number;
   readonly zones: readonly string[];
   readonly proxyMode: ProxyMode;
-  readonly overlay: "vxlan";
+  readonly overlay: "vxlan" | "host-gw";
+  readonly ipFamilies: "ipv4" | "dual";
   readonly publish: readonly string[];
   readonly config?: string;
   readonly dataDir?: string;

@@ -14,7 +14,7 @@ export interface ReadyFacts {
 /** A few lines: what is up, under which addresses, and the next commands. */
 export function describeReady(status: ClusterStatus, facts: ReadyFacts): string {
   const flag = status.name === "default" ? "" : ` --name ${status.name}`;
-  const kind = `${status.nodes.length} nodes, ${status.proxyMode}, ${status.rootless ? "rootless" : "root"}`;
+  const kind = `${status.nodes.length} nodes, ${status.proxyMode}, ${status.overlay}, ${status.rootless ? "rootless" : "root"}`;
   const lines = [`cluster "${status.name}" is up after ${facts.seconds.toFixed(2)} s (${kind})`];
   for (const { host, address } of status.hosts) lines.push(`  ${host} -> load balancer ${address}`);
   for (const { hostPort, port, passedOver } of facts.published) {

@@ -24,15 +24,20 @@ export function statusCommand(): Command {
 function describeStatus(status: ClusterStatus, pid: number | undefined): string {
   const state = status.ready ? "ready" : `not ready: waiting for ${status.waitingFor.join(", ")}`;
   const sections = [
-    `cluster "${status.name}" (pid ${pid}, ${status.proxyMode}, ${status.rootless ? "rootless" : "root"}): ${state}`,
+    `cluster "${status.name}" (pid ${pid}, ${status.proxyMode}, ${status.overlay}, ${status.rootless ? "rootless" : "root"}): ${state}`,
     status.notes.join("\n"),
     table(
-      ["NODE", "ADDRESS", "READY"],
-      status.nodes.map((node) => [node.name, node.address, yes(node.ready)]),
+      ["NODE", "ADDRESS", "READY", "MTU"],
+      status.nodes.map((node) => [
+        node.name,
+        node.addresses.join(","),
+        yes(node.ready),
+        node.mtu === 0 ? "-" : String(node.mtu),
+      ]),
     ),
     table(
       ["NAMESPACE", "POD", "NODE", "ADDRESS", "READY"],
-      status.pods.map((pod) => [pod.namespace, pod.name, pod.node, pod.address, yes(pod.ready)]),
+      status.pods.map((pod) => [pod.namespace, pod.name, pod.node, pod.addresses.join(","), yes(pod.ready)]),
     ),
     table(
       ["NAMESPACE", "SERVICE", "TYPE", "CLUSTER-IP", "EXTERNAL-IP"],

@@ -13,12 +13,14 @@ import { entryUrl } from "#lib/entry";
 import { InroadError, messageOf } from "#lib/errors";
 import {
   nodeConfigs,
+  serviceCIDRs,
   type ClusterConfig,
   type ClusterStatus,
   type FromCluster,
   type Publish,
   type ToCluster,
 } from "#cluster";
+import type { IpFamily } from "#lib/ip";
 import type { CommandMapping } from "#path/pod";
 import type { Egress } from "./egress.ts";
 import { createAuthority, kubeconfigText, type Authority } from "./identity.ts";
@@ -325,13 +327,15 @@ function badPublish(text: string): InroadError {
 }
 
 function configOf(options: UpOptions, { stateDir, published, commands }: Equipment): ClusterConfig {
+  const ipFamilies: readonly IpFamily[] = options.ipFamilies === "dual" ? ["IPv4", "IPv6"] : ["IPv4"];
   return {
     name: options.name,
     domain: "cluster.local",
-    nodes: nodeConfigs(options.nodes, options.zones),
+    nodes: nodeConfigs(options.nodes, ipFamilies, options.zones),
     proxyMode: options.proxyMode,
-    serviceCIDR: "10.96.0.0/16",
-    podCIDR: "10.244.0.0/16",
+    overlay: options.overlay,
+    ipFamilies,
+    serviceCIDRs: serviceCIDRs(ipFamilies),
     publish: published.map(({ hostPort, port }) => ({ hostPort, port })),
     stateDir,
     root: process.getuid?.() === 0,

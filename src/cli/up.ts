@@ -19,9 +19,14 @@ export function upCommand(): Command {
         .default("nftables"),
     )
     .addOption(
-      new Option("--overlay <kind>", "how nodes reach each other")
+      new Option("--overlay <kind>", "how nodes reach each other's pods: through VXLAN, or by plain routes")
         .choices(["vxlan", "host-gw"])
         .default("vxlan"),
+    )
+    .addOption(
+      new Option("--ip-families <families>", "addresses of nodes, pods and Services: IPv4, or also IPv6")
+        .choices(["ipv4", "dual"])
+        .default("ipv4"),
     )
     .option(
       "--publish <host:port>",
@@ -57,16 +62,24 @@ function refuseUnbuilt(options: UpOptions): void {
   if (options.dataDir !== undefined) throw notBuilt("--data-dir");
   const mode: string = options.proxyMode;
   if (!["nftables", "iptables", "userspace"].includes(mode)) throw notBuilt(`--proxy-mode ${mode}`);
-  const overlay: string = options.overlay;
-  if (overlay !== "vxlan" && mode !== "userspace") throw notBuilt(`--overlay ${overlay}`);
-  if (mode === "userspace" && overlay !== "vxlan") {
+  if (mode === "userspace") refuseForLoopback(options);
+  if (options.detach && (options.once || options.show !== undefined)) {
+    throw new InroadError("ConflictingOptions", "--detach goes with neither --once nor --show");
+  }
+}
+
+function refuseForLoopback({ overlay, ipFamilies }: UpOptions): void {
+  if (overlay !== "vxlan") {
     throw new InroadError("ConflictingOptions", "--proxy-mode userspace has no overlay", {
       where: "--overlay",
       mend: "leave it out: all nodes share one network of the host",
     });
   }
-  if (options.detach && (options.once || options.show !== undefined)) {
-    throw new InroadError("ConflictingOptions", "--detach goes with neither --once nor --show");
+  if (ipFamilies !== "ipv4") {
+    throw new InroadError("ConflictingOptions", "--proxy-mode userspace has no IPv6", {
+      where: "--ip-families",
+      mend: "leave it out: Linux has one IPv6 loopback address only",
+    });
   }
 }
 

@@ -27,6 +27,7 @@ import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
 import { layGround, type ClusterNetwork, type NodePlace } from "./network.ts";
 import { serveOrders } from "./orders.ts";
 import { relay } from "./publish.ts";
+import { createMembership } from "./membership.ts";
 import { missingParts, untilReady } from "./readiness.ts";
 import { ingressAddress, statusOf } from "./status.ts";
 import { controllerName, systemObjects } from "./system.ts";
@@ -59,7 +60,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   };
   const unknown = unknownKinds(objects);
   const api = createApiServer({
-    serviceCIDRs: [config.serviceCIDR],
+    serviceCIDRs: config.serviceCIDRs,
     nodePorts: { first: 30_000, last: 32_767 },
     kinds: [...kinds, ...unknown],
     log: log.child("api"),
@@ -99,25 +100,46 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     certificate: certificate.current,
     connect: { ingress: certificate.connect, dns: forwards.connect },
   });
-  const agents = [...network.nodes.values()].map((node) =>
-    startAgent(node, {
+  const agents = new Map<string, NodeAgent>();
+  const runAgent = (node: NodePlace): Promise<void> => {
+    const agent = startAgent(node, {
       ...{ config, client, source, log, components: parts, debugToken: secrets.debugToken },
       evidence: evidenceOf(network, proxies, node),
       ...(network.variables === undefined ? {} : { variables: network.variables }),
-    }),
-  );
-  await Promise.all(agents.map(({ ready }) => ready));
+    });
+    agents.set(node.node.name, agent);
+    return agent.ready;
+  };
+  await Promise.all([...network.nodes.values()].map(runAgent));
+  const membership = createMembership({
+    config,
+    client,
+    network,
+    proxies,
+    agents,
+    start: async (name) => {
+      const node = network.nodes.get(name);
+      if (node === undefined) return;
+      const proxy = startNodeProxy(network, name, { source, log });
+      proxies.set(name, proxy);
+      await proxy.ready;
+      await runAgent(node);
+    },
+  });
 
   const system = systemObjects(ingressReplicas);
   await createObjects(client, [...system, ...objects.map(withLastApplied)], unknown);
   const deployments = createInformer(client, kindOfDeployments(), { log });
   const missing = (): string[] =>
     missingParts(source.current(), deployments.list(), {
-      wantedNodes: config.nodes.length,
+      wantedNodes: network.nodes.size,
       balancer: balancer.current(),
     });
   const status = (): ClusterStatus =>
-    statusOf(config, source.current(), missing(), network.notes(source.current()));
+    statusOf(config, source.current(), missing(), {
+      notes: network.notes(source.current()),
+      mtuOf: (node) => network.nodes.get(node)?.mtu?.(),
+    });
   const orders = await serveOrders({
     start,
     client,
@@ -126,6 +148,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     proxies,
     secrets,
     status,
+    membership,
   });
   await Promise.all([deployments.synced, publicDns.ready, balancer.ready]);
   await untilReady(missing, source);
@@ -137,7 +160,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     stop: async () => {
       orders.close();
       listener.close();
-      await Promise.all(agents.map((agent) => agent.close()));
+      await Promise.all([...agents.values()].map((agent) => agent.close()));
       await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
       await Promise.all([controllers.close(), balancer.close(), publicDns.close()]);
       api.close();
@@ -146,15 +169,16 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
 }
 
 /** The Service rules of each node, by its name. */
-function startProxies(
+function startProxies(network: ClusterNetwork, parts: Pick<NodeParts, "source" | "log">): Map<string, Proxy> {
+  return new Map([...network.nodes.keys()].map((name) => [name, startNodeProxy(network, name, parts)]));
+}
+
+function startNodeProxy(
   network: ClusterNetwork,
+  name: string,
   { source, log }: Pick<NodeParts, "source" | "log">,
-): ReadonlyMap<string, Proxy> {
-  const start = (name: string): [string, Proxy] => [
-    name,
-    network.startProxy(name, { source, log: log.child(`proxy ${name}`) }),
-  ];
-  return new Map([...network.nodes.keys()].map(start));
+): Proxy {
+  return network.startProxy(name, { source, log: log.child(`proxy ${name}`) });
 }
 
 function evidenceOf(

@@ -1,4 +1,4 @@
-export { addresses, nodeConfigs } from "./config.ts";
+export { addresses, nodeConfigs, serviceCIDRs } from "./config.ts";
 export type { ClusterConfig, Publish } from "./config.ts";
 export type { ClusterStatus, FromCluster, Identity, ToCluster } from "./messages.ts";
 export type { PlaceEntrance } from "./places.ts";

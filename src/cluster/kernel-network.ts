@@ -11,8 +11,8 @@ import {
   tcpListener,
 } from "#kernel";
 import type { Log } from "#lib/log";
-import { createOutside, ruleWriter } from "#path/load-balancer";
-import { defaultSettings, startNodes } from "#path/node";
+import { createOutside, outsideAddresses, ruleWriter } from "#path/load-balancer";
+import { networkSettings, startNodes } from "#path/node";
 import { startProxy, type KernelMode } from "#path/proxy";
 import { addresses, type ClusterConfig } from "./config.ts";
 import { useEgress } from "./egress.ts";
@@ -36,17 +36,23 @@ export async function createKernelNetwork(
   { source, log }: { readonly source: LiveSnapshotSource; readonly log: Log },
 ): Promise<ClusterNetwork> {
   const home = homeNetNs();
-  const settings = { ...defaultSettings, routes: [...defaultSettings.routes, hostRoute] };
+  const base = networkSettings(config.ipFamilies, config.overlay);
+  const settings = { ...base, routes: [...base.routes, hostRoute] };
   const network = startNodes({ nodes: config.nodes, source, settings, log: log.child("nodes") });
   await network.ready;
   // What no rule translated and no pod has must end here: it would leave for the host's networks otherwise.
   await ipBatch(
     home,
-    [config.serviceCIDR, config.podCIDR].map((cidr) => `route add unreachable ${cidr}`),
+    [...config.serviceCIDRs, ...settings.podNetworks].map((cidr) => `route add unreachable ${cidr}`),
   );
-  const { edge, internet } = await createOutside({ home, bridge: settings.underlay.bridge });
+  const { edge, internet } = await createOutside({
+    home,
+    bridge: settings.underlay.bridge,
+    families: config.ipFamilies,
+  });
   await ipBatch(edge, [`route add ${addresses.hostLinks} via ${addresses.control}`]);
-  const balance = ruleWriter(edge, addresses.pool);
+  const pools = config.ipFamilies.map((family) => outsideAddresses[family].pool);
+  const balance = ruleWriter(edge, pools);
   const nsOf = (node: string) => network.nodes.get(node)?.ns;
   return {
     home,
@@ -69,6 +75,8 @@ export async function createKernelNetwork(
       return { fd: place.ns.fd, ...writeResolver(config.stateDir, place) };
     },
     useEgress: (link) => useEgress(home, link),
+    add: (node) => network.add(node),
+    remove: (name) => network.remove(name),
     settled: () => network.settled(),
     notes: () => [],
   };

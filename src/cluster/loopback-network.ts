@@ -20,7 +20,7 @@ import { codeOf, InroadError, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { Snapshot } from "#model";
 import { steeringWriter } from "#path/load-balancer";
-import { createLoopbackNodes } from "#path/node";
+import { createLoopbackNodes, networkSettings } from "#path/node";
 import { startProxy, type Proxy } from "#path/proxy";
 import { addresses, type ClusterConfig } from "./config.ts";
 import { createClientProxies } from "./client-proxy.ts";
@@ -77,9 +77,17 @@ export function createLoopbackCluster(config: ClusterConfig, log: Log): ClusterN
     variables: async ({ namespace, name }, ns) =>
       isLoopback(ns) ? clients.variables({ ...podPlace({ namespace, name }, ns, config.domain), ns }) : {},
     useEgress: async () => undefined,
+    add: () => Promise.reject(fixedNodes()),
+    remove: () => Promise.reject(fixedNodes()),
     settled: async () => undefined,
     notes: (snapshot) => notesOf(map, snapshot),
   };
+}
+
+function fixedNodes(): InroadError {
+  return new InroadError("NotBuilt", "nodes of a cluster without namespaces neither join nor leave", {
+    mend: "bring the cluster up anew with --nodes N",
+  });
 }
 
 /** What users must know to find things: where the networks are, and which ports are not where they should be. */
@@ -119,10 +127,11 @@ interface Claimed {
 }
 
 /** Whoever listens at the image of the API server's address has the network. */
-function claimNetwork({ name, serviceCIDR, podCIDR }: ClusterConfig): Claimed {
+function claimNetwork({ name, serviceCIDRs, ipFamilies, overlay }: ClusterConfig): Claimed {
+  const { podNetworks } = networkSettings(ipFamilies, overlay);
   const first = createHash("sha256").update(name).digest().readUInt16BE(0);
   for (let index = first; index < first + mostClusters; index += 1) {
-    const networks = layOut(index, [serviceCIDR, podCIDR, addresses.underlay, addresses.outside]);
+    const networks = layOut(index, [...serviceCIDRs, ...podNetworks, addresses.underlay, addresses.outside]);
     const place = { name: "home", address: addresses.control, map: { networks, moved: true } };
     try {
       const apiListener = tcpListener(place, addresses.control, addresses.apiPort);

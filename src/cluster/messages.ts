@@ -52,15 +52,26 @@ export interface ClusterStatus {
   /** Why it is not ready; empty when it is. */
   readonly waitingFor: readonly string[];
   readonly proxyMode: string;
+  /** How nodes reach each other's pods. */
+  readonly overlay: string;
+  readonly ipFamilies: readonly string[];
   readonly rootless: boolean;
   /** What users should know of its network. */
   readonly notes: readonly string[];
-  readonly nodes: readonly { readonly name: string; readonly address: string; readonly ready: boolean }[];
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly addresses: readonly string[];
+    readonly ready: boolean;
+    /** Of its pods' links, in bytes: what the paths to other nodes carry; 0 where there are no such links. */
+    readonly mtu: number;
+  }[];
   readonly pods: readonly {
     readonly namespace: string;
     readonly name: string;
     readonly node: string;
     readonly address: string;
+    readonly addresses: readonly string[];
     readonly ready: boolean;
   }[];
   readonly services: readonly {

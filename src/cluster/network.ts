@@ -3,7 +3,7 @@ import type { ConntrackEntry, ConntrackFilter, NetPlace } from "#kernel";
 import type { Log } from "#lib/log";
 import type { Snapshot } from "#model";
 import type { BalanceWriter } from "#path/load-balancer";
-import type { NodeIdentity, PolicyPlane } from "#path/node";
+import type { NodeIdentity, NodeMtu, PolicyPlane } from "#path/node";
 import type { NodeAgentOptions, Sandboxes } from "#path/pod";
 import type { Proxy } from "#path/proxy";
 import type { LiveSnapshotSource } from "#client";
@@ -33,6 +33,10 @@ export interface ClusterNetwork {
   readonly variables?: NonNullable<NodeAgentOptions["variables"]>;
   /** Puts the way out to use that the supervisor opened. */
   useEgress(link: EgressLink): Promise<void>;
+  /** Makes the network of one more node; fulfilled when it is wired. */
+  add(node: NodeIdentity): Promise<unknown>;
+  /** Takes a node's network away; its pods' sandboxes must be gone. Idempotent. */
+  remove(name: string): Promise<void>;
   /** Fulfilled when nothing waits to be written to the kernel. */
   settled(): Promise<void>;
   /** What users should know of it, for `up` and `status`. */
@@ -62,9 +66,11 @@ export interface NodePlace {
   readonly node: NodeIdentity;
   readonly ns: NetPlace;
   readonly sandboxes: Sandboxes & {
-    find(uid: string): { readonly ns: NetPlace; readonly address: string } | undefined;
+    find(uid: string): { readonly ns: NetPlace } | undefined;
   };
   readonly policy: Pick<PolicyPlane, "covers" | "denied">;
+  /** How large packets may be; undefined where nodes have no links of their own. */
+  readonly mtu?: () => NodeMtu;
   readonly annotations: Readonly<Record<string, string>>;
 }
 

@@ -4,6 +4,7 @@ import type { Client, LiveSnapshotSource } from "#client";
 import { InroadError } from "#lib/errors";
 import type { ObjectRef } from "#model";
 import { serveControl } from "./control.ts";
+import type { Membership } from "./membership.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
 import type { ClusterNetwork } from "./network.ts";
 import { findPlace, type Place, type Places } from "./places.ts";
@@ -18,6 +19,7 @@ export interface OrdersOptions {
   readonly proxies: TraceContext["proxies"];
   readonly secrets: { readonly identity: Identity };
   readonly status: () => ClusterStatus;
+  readonly membership: Membership;
 }
 
 /** Serves `/status`, `/place`, `/request` and `/trace` on the cluster's control socket. */
@@ -42,6 +44,11 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
   return serveControl(join(config.stateDir, "control.sock"), {
     "/status": status,
     "/place": (query) => network.entrance(placeAt(query.get("from") ?? "internet")),
+    "/nodes/add": (_, body) => options.membership.add(nodeIn(body)),
+    "/nodes/remove": async (_, body) => {
+      await options.membership.remove(nodeIn(body) ?? "");
+      return {};
+    },
     "/request": async (_, body) => {
       const { url, from, ...rest } = requestBody(body);
       const sent = await sendRequest(senderAt(from), { url, ...rest });
@@ -60,6 +67,11 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
       return traceRequest(tracing, senderAt(order.from), order);
     },
   });
+}
+
+function nodeIn(body: unknown): string | undefined {
+  const name: unknown = typeof body === "object" && body !== null ? Reflect.get(body, "node") : undefined;
+  return typeof name === "string" ? name : undefined;
 }
 
 function requestBody(body: unknown): TraceOrder {

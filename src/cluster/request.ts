@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import { connect as tlsConnect, type TLSSocket } from "node:tls";
 import { request as httpRequest } from "#lib/http";
 import { InroadError, codeOf, messageOf } from "#lib/errors";
-import { isIPv4 } from "#lib/ip";
+import { literalAddress } from "#lib/ip";
 import { endsOf, reachEnd, tcpConnect, udpSocket, type NetPlace } from "#kernel";
 import { resolveName, socketsFrom, type Resolution, type ResolverConfig } from "#serve/dns";
 
@@ -124,7 +124,8 @@ export async function addressAt(
   host: string,
   seen: { dns?: Resolution } = {},
 ): Promise<string> {
-  if (isIPv4(host)) return host;
+  const literal = literalAddress(host);
+  if (literal !== undefined) return literal;
   if (host === "localhost") return "127.0.0.1";
   const resolution = await resolveName(resolverOf(sender), host, "A");
   seen.dns = resolution;
@@ -139,7 +140,7 @@ async function secure(
   socket: Socket,
   seen: { -readonly [K in keyof SentRequest]?: SentRequest[K] },
 ): Promise<TLSSocket> {
-  const serverName = isIPv4(host) ? "" : host;
+  const serverName = literalAddress(host) === undefined ? host : "";
   const channel = tlsConnect({
     socket,
     ca: sender.caCertificate,

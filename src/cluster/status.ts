@@ -1,5 +1,6 @@
 /** What `inroad status` shows, from the snapshot. */
 import { certificateFor, type Snapshot } from "#model";
+import { mtuText, type NodeMtu } from "#path/node";
 import type { ClusterConfig } from "./config.ts";
 import type { ClusterStatus } from "./messages.ts";
 import { ingressService } from "./system.ts";
@@ -12,7 +13,10 @@ export function statusOf(
   config: ClusterConfig,
   snapshot: Snapshot,
   waitingFor: readonly string[],
-  notes: readonly string[],
+  facts: {
+    readonly notes: readonly string[];
+    readonly mtuOf: (node: string) => NodeMtu | undefined;
+  },
 ): ClusterStatus {
   const address = ingressAddress(snapshot);
   return {
@@ -20,18 +24,23 @@ export function statusOf(
     ready: waitingFor.length === 0,
     waitingFor,
     proxyMode: config.proxyMode,
+    overlay: config.proxyMode === "userspace" ? "no overlay" : config.overlay,
+    ipFamilies: config.ipFamilies,
     rootless: !config.root,
-    notes,
-    nodes: [...snapshot.nodes.values()].map(({ name, address: underlay, ready }) => ({
-      name,
-      address: underlay,
-      ready,
+    notes: facts.notes,
+    nodes: [...snapshot.nodes.values()].map((node) => ({
+      name: node.name,
+      address: node.address,
+      addresses: node.addresses,
+      ready: node.ready,
+      mtu: facts.mtuOf(node.name)?.pods ?? 0,
     })),
     pods: [...snapshot.pods.values()].map((pod) => ({
       namespace: pod.namespace,
       name: pod.name,
       node: pod.node ?? "",
       address: pod.address ?? "",
+      addresses: pod.addresses,
       ready: pod.ready,
     })),
     services: [...snapshot.services.values()].map((service) => ({
@@ -51,13 +60,31 @@ export function statusOf(
           tls: certificate !== undefined && certificate.problem === undefined,
         };
       }),
-    findings: snapshot.findings.map(({ severity, object, message, mend }) => ({
-      severity,
-      object: `${object.kind} ${object.namespace === undefined ? "" : `${object.namespace}/`}${object.name}`,
-      message,
-      ...(mend === undefined ? {} : { mend }),
-    })),
+    findings: [...snapshot.findings, ...narrowPaths(snapshot, facts.mtuOf)].map(
+      ({ severity, object, message, mend }) => ({
+        severity,
+        object: `${object.kind} ${object.namespace === undefined ? "" : `${object.namespace}/`}${object.name}`,
+        message,
+        ...(mend === undefined ? {} : { mend }),
+      }),
+    ),
   };
+}
+
+/** Nodes whose paths carry less than their devices promise. */
+function narrowPaths(snapshot: Snapshot, mtuOf: (node: string) => NodeMtu | undefined) {
+  return [...snapshot.nodes.keys()].flatMap((name) => {
+    const mtu = mtuOf(name);
+    if (mtu?.narrowest === undefined) return [];
+    return [
+      {
+        severity: "warning",
+        object: { kind: "Node", name, namespace: undefined },
+        message: mtuText(mtu, name),
+        mend: "give the underlay between these nodes the MTU that its devices have",
+      },
+    ];
+  });
 }
 
 /** The load balancer's address of the ingress controller. */

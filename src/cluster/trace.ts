@@ -52,7 +52,8 @@ export async function traceRequest(context: TraceContext, sender: Sender, order:
   const request = { url, method, headers, from };
   const snapshot = context.snapshot();
   const options = { locate: context.locate };
-  const known = { internetAddress: addresses.internet, proxies: factsOf(context) };
+  const internetAddresses = [addresses.internet, addresses.internetIPv6];
+  const known = { internetAddresses, proxies: factsOf(context) };
   const first = predict(snapshot, request, undefined, known);
   const [turns, remembered] = await Promise.all([readTurns(context, first), readRemembered(context, first)]);
   const proxies = { ...known.proxies, turns, remembered };
@@ -140,7 +141,10 @@ async function gather(context: TraceContext, snapshot: Snapshot, sent: SentReque
   if (ingress?.upstream !== undefined) {
     ends.push({ address: ingress.upstream.localAddress, port: ingress.upstream.localPort });
   }
-  const tracked = await connections(context, snapshot, ends);
+  const first = await connections(context, snapshot, ends);
+  const masqueraded = masqueradedEnds(first);
+  const tracked =
+    masqueraded.length === 0 ? first : await connections(context, snapshot, [...ends, ...masqueraded]);
   const pod = accountOf(sent.response?.body ?? "");
   return {
     client: sent,
@@ -208,6 +212,17 @@ async function connections(
   });
   const nodes = (await Promise.all(atNodes)).flat();
   return [...nodes, { node: "edge", entries: (await atEdge).flat() }];
+}
+
+/** Under which ends the flow goes on behind nodes that put their own address into it: the next node knows no other. */
+function masqueradedEnds(tracked: Awaited<ReturnType<typeof connections>>): End[] {
+  return tracked.flatMap(({ entries }) =>
+    entries.flatMap(({ original, reply }) =>
+      reply.destination === original.source && reply.destinationPort === original.sourcePort
+        ? []
+        : [{ address: reply.destination, port: reply.destinationPort }],
+    ),
+  );
 }
 
 /** By which device each node that saw the flow sends on to the pods that it was translated to. */

@@ -3,7 +3,7 @@
  * Anything else is left to the programs. Pure but for the look-ups it is given.
  */
 import ipaddr from "ipaddr.js";
-import { isIPv4 } from "#lib/ip";
+import { canonicalAddress, familyOf, isIPv4, type IpFamily } from "#lib/ip";
 import { attribute, linkHeader, message, requestFlags, text, u16, u32, u8 } from "./netlink-bytes.ts";
 
 /** What the namespace knows; called while the line is carried out. */
@@ -17,14 +17,21 @@ export interface Lookups {
 export type Encoder = (lookups: Lookups) => Buffer;
 
 const { create, exclusive, replace } = requestFlags;
-const AF_INET = 2;
 const AF_BRIDGE = 7;
+const families: Readonly<Record<IpFamily, number>> = { IPv4: 2, IPv6: 10 };
 
-/** What the line means; undefined when only the program knows. Nothing is checked that the kernel checks. */
+/**
+ * What the line means; undefined when only the program knows. Nothing is checked that the kernel checks. A rule without
+ * addresses is one of IPv6 behind `-6`, which no batch of the program takes.
+ */
 export function encodeLine(program: "ip" | "bridge", line: string): Encoder | undefined {
-  const [object = "", verb = "", ...rest] = line.split(" ");
-  return tables[program][`${object} ${verb}`]?.(rest);
+  const words = line.split(" ");
+  const length = words[0] === "-6" ? 3 : 2;
+  return tables[program][words.slice(0, length).join(" ")]?.(words.slice(length));
 }
+
+const RTM_NEWRULE = 32;
+const RTM_DELRULE = 33;
 
 type Reader = (words: readonly string[]) => Encoder | undefined;
 
@@ -35,7 +42,10 @@ const tables: Readonly<Record<"ip" | "bridge", Readonly<Record<string, Reader>>>
     "address add": addAddress,
     "route add": (words) => route(create | exclusive, words),
     "route replace": (words) => route(create | replace, words),
-    "rule add": addRule,
+    "rule add": rule(RTM_NEWRULE, create | exclusive, "IPv4"),
+    "rule del": rule(RTM_DELRULE, 0, "IPv4"),
+    "-6 rule add": rule(RTM_NEWRULE, create | exclusive, "IPv6"),
+    "-6 rule del": rule(RTM_DELRULE, 0, "IPv6"),
     "neighbour replace": replaceNeighbour,
   },
   bridge: { "fdb replace": replaceForwarding },
@@ -130,6 +140,7 @@ function vxlanData(words: readonly string[]): Encoder | undefined {
   const given = options(words, ["id", "dstport", "local", "dev"], ["nolearning"]);
   const [id, port, local, device] = ["id", "dstport", "local", "dev"].map((key) => given?.get(key));
   if (given === undefined || id === undefined || port === undefined) return undefined;
+  if (local !== undefined && !isIPv4(local)) return undefined;
   return (lookups) =>
     Buffer.concat([
       attribute(vxlan.id, u32(Number(id))),
@@ -141,8 +152,9 @@ function vxlanData(words: readonly string[]): Encoder | undefined {
 }
 
 function setLink([name = "", ...rest]: readonly string[]): Encoder | undefined {
-  const given = options(rest, ["master"], ["up", "down"]);
+  const given = options(rest, ["master", "mtu"], ["up", "down"]);
   if (given === undefined) return undefined;
+  const mtu = given.get("mtu");
   const up = given.has("up") ? true : given.has("down") ? false : undefined;
   const master = given.get("master");
   return (lookups) =>
@@ -151,6 +163,7 @@ function setLink([name = "", ...rest]: readonly string[]): Encoder | undefined {
       0,
       linkHeader(up),
       attribute(IFLA_IFNAME, text(name)),
+      ...(mtu === undefined ? [] : [attribute(IFLA_MTU, u32(Number(mtu)))]),
       ...(master === undefined ? [] : [attribute(IFLA_MASTER, u32(lookups.index(master)))]),
     );
 }
@@ -167,7 +180,7 @@ function addAddress([network = "", ...rest]: readonly string[]): Encoder | undef
     message(
       RTM_NEWADDR,
       create | exclusive,
-      u8(AF_INET, target.length, 0, 0),
+      u8(families[target.family], target.length, 0, 0),
       u32(lookups.index(device)),
       attribute(IFA_LOCAL, ip(target.address)),
       attribute(IFA_ADDRESS, ip(target.address)),
@@ -184,31 +197,47 @@ const RTNH_F_ONLINK = 4;
 const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
+const RTA_PRIORITY = 6;
+const RTA_METRICS = 8;
+const RTAX_MTU = 2;
 
 function route(flags: number, words: readonly string[]): Encoder | undefined {
   const unreachable = words[0] === "unreachable";
   const [network = "", ...rest] = unreachable ? words.slice(1) : words;
-  const target = network === "default" ? { address: "0.0.0.0", length: 0 } : cidr(network);
-  const given = options(rest, ["via", "dev", "scope", "table"], ["onlink"]);
+  const given = options(rest, ["via", "dev", "scope", "table", "metric", "mtu"], ["onlink"]);
+  const via = given?.get("via");
+  const target = network === "default" ? everything(via) : cidr(network);
   if (target === undefined || given === undefined) return undefined;
-  const via = given.get("via");
   const device = given.get("dev");
   const scope = given.get("scope");
-  if ((via !== undefined && !isIPv4(via)) || (scope !== undefined && scope !== "link")) return undefined;
+  if (via !== undefined && (canonicalAddress(via) === undefined || familyOf(via) !== target.family))
+    return undefined;
+  if (scope !== undefined && (scope !== "link" || target.family === "IPv6")) return undefined;
+  const [metric, mtu] = [given.get("metric"), given.get("mtu")].map(Number);
   const table = Number(given.get("table") ?? RT_TABLE_MAIN);
   if (!isShortTable(table)) return undefined;
-  const linked = scope === "link" || (via === undefined && !unreachable);
+  // IPv6 knows no scopes of routes.
+  const linked = target.family === "IPv4" && (scope === "link" || (via === undefined && !unreachable));
   return (lookups) =>
     message(
       RTM_NEWROUTE,
       flags,
-      u8(AF_INET, target.length, 0, 0, table, RTPROT_BOOT),
+      u8(families[target.family], target.length, 0, 0, table, RTPROT_BOOT),
       u8(linked ? scopes.link : scopes.universe, unreachable ? RTN_UNREACHABLE : RTN_UNICAST),
       u32(given.has("onlink") ? RTNH_F_ONLINK : 0),
       ...(target.length === 0 ? [] : [attribute(RTA_DST, ip(target.address))]),
       ...(via === undefined ? [] : [attribute(RTA_GATEWAY, ip(via))]),
       ...(device === undefined ? [] : [attribute(RTA_OIF, u32(lookups.index(device)))]),
+      ...(metric ? [attribute(RTA_PRIORITY, u32(metric))] : []),
+      ...(mtu ? [attribute(RTA_METRICS, attribute(RTAX_MTU, u32(mtu)))] : []),
     );
+}
+
+/** The network that `default` stands for: that of the gateway's family, IPv4 if none is named. */
+function everything(via = "0.0.0.0"): Network {
+  return via.includes(":")
+    ? { family: "IPv6", address: "::", length: 0 }
+    : { family: "IPv4", address: "0.0.0.0", length: 0 };
 }
 
 /** Tables that fit into the one byte of a header. */
@@ -216,26 +245,27 @@ function isShortTable(table: number): boolean {
   return Number.isInteger(table) && table > 0 && table < 256;
 }
 
-const RTM_NEWRULE = 32;
 const FR_ACT_TO_TBL = 1;
 const FRA_PRIORITY = 6;
 const FRA_FWMARK = 10;
 
 /** struct fib_rule_hdr and attributes: packets with a mark look into a table. */
-function addRule(words: readonly string[]): Encoder | undefined {
-  const given = options(words, ["fwmark", "lookup", "priority"]);
-  const [mark, table, priority] = ["fwmark", "lookup", "priority"].map((key) => Number(given?.get(key)));
-  if (table === undefined || !isShortTable(table)) return undefined;
-  if (mark === undefined || priority === undefined || !(mark > 0 && priority > 0)) return undefined;
-  return () =>
-    message(
-      RTM_NEWRULE,
-      create | exclusive,
-      u8(AF_INET, 0, 0, 0, table, 0, 0, FR_ACT_TO_TBL),
-      u32(0),
-      attribute(FRA_FWMARK, u32(mark)),
-      attribute(FRA_PRIORITY, u32(priority)),
-    );
+function rule(type: number, flags: number, family: IpFamily): Reader {
+  return (words) => {
+    const given = options(words, ["fwmark", "lookup", "priority"]);
+    const [mark, table, priority] = ["fwmark", "lookup", "priority"].map((key) => Number(given?.get(key)));
+    if (table === undefined || !isShortTable(table)) return undefined;
+    if (mark === undefined || priority === undefined || !(mark > 0 && priority > 0)) return undefined;
+    return () =>
+      message(
+        type,
+        flags,
+        u8(families[family], 0, 0, 0, table, 0, 0, FR_ACT_TO_TBL),
+        u32(0),
+        attribute(FRA_FWMARK, u32(mark)),
+        attribute(FRA_PRIORITY, u32(priority)),
+      );
+  };
 }
 
 const RTM_NEWNEIGH = 28;
@@ -261,29 +291,39 @@ function neighbour(family: number, index: number, flags: number, address: string
 function replaceNeighbour([address = "", ...rest]: readonly string[]): Encoder | undefined {
   const given = options(rest, ["lladdr", "dev", "nud"]);
   const [lladdr, device] = [given?.get("lladdr"), given?.get("dev")];
-  if (!isIPv4(address) || lladdr === undefined || device === undefined) return undefined;
+  if (canonicalAddress(address) === undefined || lladdr === undefined || device === undefined)
+    return undefined;
   if (given?.get("nud") !== "permanent") return undefined;
-  return (lookups) => neighbour(AF_INET, lookups.index(device), 0, address, lladdr);
+  return (lookups) => neighbour(families[familyOf(address)], lookups.index(device), 0, address, lladdr);
 }
 
 function replaceForwarding([lladdr = "", ...rest]: readonly string[]): Encoder | undefined {
   const given = options(rest, ["dev", "dst"], ["self", "permanent"]);
   const [device, destination] = [given?.get("dev"), given?.get("dst")];
-  if (device === undefined || destination === undefined || !isIPv4(destination)) return undefined;
+  if (device === undefined || destination === undefined) return undefined;
+  if (canonicalAddress(destination) === undefined) return undefined;
   if (given?.has("self") !== true || !given.has("permanent")) return undefined;
   return (lookups) => neighbour(AF_BRIDGE, lookups.index(device), NTF_SELF, destination, lladdr);
 }
 
-/** An IPv4 address with or without a prefix length; host bits are the kernel's to judge. */
-function cidr(word: string): { readonly address: string; readonly length: number } | undefined {
-  const [address = "", length = "32", more] = word.split("/");
-  if (!isIPv4(address) || more !== undefined || !/^\d{1,2}$/.test(length) || Number(length) > 32)
-    return undefined;
-  return { address, length: Number(length) };
+interface Network {
+  readonly family: IpFamily;
+  readonly address: string;
+  readonly length: number;
+}
+
+/** An address with or without a prefix length; host bits are the kernel's to judge. */
+function cidr(word: string): Network | undefined {
+  const [address = "", length, more] = word.split("/");
+  if (canonicalAddress(address) === undefined || more !== undefined) return undefined;
+  const family = familyOf(address);
+  const longest = family === "IPv4" ? 32 : 128;
+  if (length !== undefined && (!/^\d{1,3}$/.test(length) || Number(length) > longest)) return undefined;
+  return { family, address, length: Number(length ?? longest) };
 }
 
 function ip(address: string): Buffer {
-  return Buffer.from(ipaddr.IPv4.parse(address).octets);
+  return Buffer.from(ipaddr.parse(address).toByteArray());
 }
 
 function mac(address: string): Buffer {

@@ -19,6 +19,7 @@ const { functions: libc } = ffi.dlopen("libc.so.6", {
   listen: { arguments: ["i32", "i32"], return: "i32" },
   close: { arguments: ["i32"], return: "i32" },
   send: { arguments: ["i32", "buffer", "u64", "i32"], return: "i64" },
+  sendto: { arguments: ["i32", "buffer", "u64", "i32", "buffer", "u32"], return: "i64" },
   recv: { arguments: ["i32", "buffer", "u64", "i32"], return: "i64" },
   recvmmsg: { arguments: ["i32", "buffer", "u32", "i32", "pointer"], return: "i32" },
   sendmmsg: { arguments: ["i32", "buffer", "u32", "i32"], return: "i32" },
@@ -42,9 +43,12 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const IPPROTO_ICMP = 1;
 const IPPROTO_IPV6 = 41;
-const IPV6_V6ONLY = 26;
 const IPPROTO_IP = 0;
+const IP_MTU_DISCOVER = 10;
+const IP_PMTUDISC_PROBE = 3;
+const IPV6_V6ONLY = 26;
 const IP_BIND_ADDRESS_NO_PORT = 24;
 const WNOHANG = 1;
 
@@ -96,9 +100,34 @@ export function openSocket(
   }
 }
 
-function setFlag(fd: number, level: number, option: number): void {
+/**
+ * An ICMP echo socket (icmp(7)) for IPv4: sends echo requests, which are never fragmented, whatever is known of the path, and
+ * receives their replies. The kernel fills in checksum and identifier.
+ */
+export function openPingSocket(): number {
+  const kind = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = check(libc.socket(AF_INET, kind, IPPROTO_ICMP), "ping socket");
+  try {
+    setFlag(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    return fd;
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+}
+
+/**
+ * sendto(2) to an IP literal without waiting; false when the kernel refused the datagram (too large, no room, dropped on the
+ * spot). Node's own sockets try again without end where a device drops what it is given.
+ */
+export function sendDatagram(fd: number, message: Buffer, address: string): boolean {
+  const name = socketAddress(address, 0);
+  return libc.sendto(fd, message, BigInt(message.length), 0, name, name.length) !== -1n;
+}
+
+function setFlag(fd: number, level: number, option: number, value = 1): void {
   const one = Buffer.alloc(4);
-  writeNative(one, 1, 4);
+  writeNative(one, value, 4);
   check(libc.setsockopt(fd, level, option, one, 4), "setsockopt");
 }
 

@@ -1,12 +1,12 @@
 /** Sockets made at a place by system calls; Node's own classes then drive them from any thread's loop. */
 import { Socket } from "node:net";
 import { InroadError, codeOf, messageOf } from "#lib/errors";
-import { familyOf, openSocket } from "./libc.ts";
+import { familyOf, openPingSocket, openSocket } from "./libc.ts";
 import { imageEnd, imageOf, originEnd } from "./loopback.ts";
 import type { End, Transport } from "./loopback.ts";
 import { openAtImage } from "./loopback-listen.ts";
 import { inNetNs, loopbackPlace } from "./netns.ts";
-import type { LoopbackPlace, NetPlace } from "./types.ts";
+import type { LoopbackPlace, NetNs, NetPlace } from "./types.ts";
 
 /** The kernel cuts it to net.core.somaxconn. */
 const BACKLOG = 4096;
@@ -33,6 +33,15 @@ export function udpSocket(place: NetPlace | undefined, address: string, port: nu
     if (loopback !== undefined) return openAtImage("UDP", loopback, { address, port });
     return openSocket("udp", familyOf(address), { bind: { address, port } });
   });
+}
+
+/**
+ * A socket for ICMP echo over IPv4 in a namespace, for `dgram.Socket.bind({ fd })`; datagrams are ICMP messages from their
+ * type on. Needs `net/ipv4/ping_group_range` to admit our group.
+ * @throws InroadError with the errno's name (`EACCES`: the group is not admitted).
+ */
+export function pingSocket(ns: NetNs | undefined): number {
+  return open(ns, "open a ping socket", openPingSocket);
 }
 
 /**

@@ -23,6 +23,17 @@ export function canonicalAddress(text: string): string | undefined {
   return isIPv6(text) ? ipaddr.IPv6.parse(text).toRFC5952String() : undefined;
 }
 
+/** The address that the host part of a URL is, `[fd00::1]` in brackets (RFC 3986, 3.2.2); undefined for a name. */
+export function literalAddress(host: string): string | undefined {
+  const [, inner] = /^\[(.*)\]$/.exec(host) ?? [];
+  return inner === undefined ? canonicalAddress(host) : isIPv6(inner) ? canonicalAddress(inner) : undefined;
+}
+
+/** An address and a port as one text, `[fd00::1]:80` in brackets (RFC 5952, 6). */
+export function withPort(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /** A network of either family with its host bits cleared, `fd00:10:96::/112`; undefined for anything but a network. */
 export function canonicalCidr(text: string): string | undefined {
   const [address = "", prefix = ""] = text.split("/");
@@ -109,4 +120,19 @@ export function inNetwork(address: string, network: string): boolean {
   const [base, prefix] = ipaddr.parseCIDR(network);
   const parsed = ipaddr.parse(address);
   return parsed.kind() === base.kind() && parsed.match(base, prefix);
+}
+
+/** As `inNetwork`; false for anything that is no address or no network. */
+export function isWithin(address: string, network: string): boolean {
+  try {
+    return inNetwork(address, network);
+  } catch {
+    return false;
+  }
+}
+
+/** The address that stands `offset` places behind the first one of a network: 2 in `10.244.0.0/24` is `10.244.0.2`. */
+export function addressAt(network: string, offset: number): string {
+  const [base = ""] = (canonicalCidr(network) ?? "").split("/");
+  return numberAddress(addressNumber(base) + BigInt(offset), familyOf(base));
 }

@@ -39,21 +39,55 @@ export function compilePolicies(
   return { policies, findings: [...findings, ...odd] };
 }
 
-/** The same value while policies, namespaces and pods are the same lists. */
+/** The same value while policies and namespaces are the same lists and no pod has changed in what selectors look at. */
 const resolve = perObject((objects: readonly KubeObject[]) =>
-  perObject((namespaces: readonly KubeObject[]) =>
-    perObject((index: PodIndex): CompiledPolicies => {
-      const policies = new Map<string, PolicyModel>();
-      const findings: Finding[] = [];
-      const scope = { pods: index, namespaces: labelsOfNamespaces(namespaces, index.namespaces()) };
-      forEach(objects, "NetworkPolicy", findings, (object, key) => {
-        policies.set(key, compilePolicy(object, scope));
-      });
-      const unread = objects.filter((object) => !policies.has(keyOf(object)));
-      return { policies, findings: findings.map((finding) => aboutItsPods(finding, unread, index)) };
-    }),
-  ),
+  perObject((namespaces: readonly KubeObject[]) => {
+    let last: { readonly index: PodIndex; readonly compiled: CompiledPolicies } | undefined;
+    return (index: PodIndex): CompiledPolicies => {
+      const compiled =
+        last !== undefined && looksSame(last.index, index)
+          ? last.compiled
+          : resolveAll(objects, namespaces, index);
+      last = { index, compiled };
+      return compiled;
+    };
+  }),
 );
+
+/** Most changes of pods are of their status. */
+function looksSame(before: PodIndex, after: PodIndex): boolean {
+  if (before === after) return true;
+  const [old, now] = [[...before.namespaces()], [...after.namespaces()]];
+  return (
+    old.length === now.length &&
+    now.every((namespace) => {
+      const [some, others] = [before.inNamespace(namespace), after.inNamespace(namespace)];
+      return some.length === others.length && some.every((pod, i) => isSelectedAlike(pod, others[i]));
+    })
+  );
+}
+
+function isSelectedAlike(a: PodModel, b: PodModel | undefined): boolean {
+  if (a === b) return true;
+  if (b === undefined || a.name !== b.name || a.hostNetwork !== b.hostNetwork) return false;
+  const keys = Object.keys(a.labels);
+  return keys.length === Object.keys(b.labels).length && keys.every((key) => a.labels[key] === b.labels[key]);
+}
+
+function resolveAll(
+  objects: readonly KubeObject[],
+  namespaces: readonly KubeObject[],
+  index: PodIndex,
+): CompiledPolicies {
+  const policies = new Map<string, PolicyModel>();
+  const findings: Finding[] = [];
+  const scope = { pods: index, namespaces: labelsOfNamespaces(namespaces, index.namespaces()) };
+  forEach(objects, "NetworkPolicy", findings, (object, key) => {
+    policies.set(key, compilePolicy(object, scope));
+  });
+  const unread = objects.filter((object) => !policies.has(keyOf(object)));
+  return { policies, findings: findings.map((finding) => aboutItsPods(finding, unread, index)) };
+}
 
 /** A policy that cannot be read binds nobody, though it may be meant for any pod of its namespace. */
 function aboutItsPods(finding: Finding, unread: readonly KubeObject[], index: PodIndex): Finding {

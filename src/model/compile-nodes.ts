@@ -7,6 +7,7 @@ import { asNode } from "./views.ts";
 
 /** Flannel's announcement of a node's VXLAN end: `{"VNI":1,"VtepMAC":"0a:..."}`. */
 const backendData = "flannel.alpha.coreos.com/backend-data";
+const backendType = "flannel.alpha.coreos.com/backend-type";
 
 const excludedLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
@@ -49,6 +50,7 @@ export function compileNode(object: KubeObject): NodeModel | Finding {
     };
   }
   const vtepMac = vtepMacOf(object.metadata?.annotations?.[backendData]);
+  const overlay = object.metadata?.annotations?.[backendType];
   const zone = object.metadata?.labels?.[zoneLabel];
   return {
     name,
@@ -57,6 +59,7 @@ export function compileNode(object: KubeObject): NodeModel | Finding {
     podCIDR,
     podCIDRs,
     ...(zone === undefined || zone === "" ? {} : { zone }),
+    ...(overlay === "vxlan" || overlay === "host-gw" ? { overlay } : {}),
     ...(vtepMac === undefined ? {} : { vtepMac }),
     ...(excludedLabel in (object.metadata?.labels ?? {}) ? { excludedFromLoadBalancers: true } : {}),
     ...(isLeaving(node) ? { leaving: true } : {}),

@@ -62,7 +62,7 @@ export function compilePolicy(object: KubeObject, scope: PolicyScope): PolicyMod
   return {
     namespace,
     name,
-    selected: new Set(matching(scope.pods.inNamespace(namespace), selector)),
+    selected: new Set(matching(scope.pods, namespace, selector)),
     rules: {
       ...(rules.ingress === undefined ? {} : { ingress: rules.ingress.map(resolve) }),
       ...(rules.egress === undefined ? {} : { egress: rules.egress.map(resolve) }),
@@ -161,7 +161,7 @@ function resolvePeers(
 ): PolicyPeers {
   if (pods.length === 0) return { blocks };
   const keys = pods.flatMap((peer) =>
-    namespacesOf(peer, own, scope).flatMap((name) => matching(scope.pods.inNamespace(name), peer.pods)),
+    namespacesOf(peer, own, scope).flatMap((name) => matching(scope.pods, name, peer.pods)),
   );
   return { pods: new Set(keys), blocks };
 }
@@ -174,8 +174,15 @@ function namespacesOf({ namespaces }: PodPeer, own: string, scope: PolicyScope):
 }
 
 /** A pod in the network of its host cannot be told from the host, so no selector finds it. */
-function matching(pods: readonly PodModel[], selector: LabelSelector): string[] {
-  return pods
+function matching(index: PodIndex, namespace: string, selector: LabelSelector): string[] {
+  const exact = selector.find(({ operator, values }) => operator === "in" && values.length === 1);
+  const candidates =
+    exact === undefined
+      ? index.inNamespace(namespace)
+      : index.matching(namespace, { [exact.key]: exact.values[0] ?? "" });
+  return candidates
     .filter(({ hostNetwork, labels }) => !hostNetwork && matchesLabels(selector, labels))
-    .map(({ namespace, name }) => `${namespace}/${name}`);
+    .map(keyOfPod);
 }
+
+const keyOfPod = perObject(({ namespace, name }: PodModel) => `${namespace}/${name}`);

@@ -140,6 +140,7 @@ function portFindings(
   { peers, ports = [] }: PolicyRule,
   { field, surroundings: { pods } }: RuleContext,
 ): readonly Finding[] {
+  if (ports.every(({ port }) => typeof port !== "string")) return [];
   const keys = direction === "ingress" ? policy.selected : (peers?.pods ?? pods.keys());
   const destinations = [...keys].flatMap((key) => pods.get(key) ?? []);
   if (destinations.length === 0) return [];

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { policyCases } from "../../test/support/policy-cases.ts";
-import { isReachable, ports, worldPods, worldSnapshot } from "../../test/support/policy-world.ts";
+import {
+  isReachable,
+  policy,
+  ports,
+  worldObjects,
+  worldPods,
+  worldSnapshot,
+} from "../../test/support/policy-world.ts";
+import { compile } from "./compile.ts";
 import { decidePolicy } from "./policy.ts";
 
 describe("the truth table of NetworkPolicies", () => {
@@ -23,4 +31,18 @@ describe("the truth table of NetworkPolicies", () => {
       }
     });
   }
+});
+
+test("a pod's changed status resolves no selector anew, its changed label does", () => {
+  const objects = worldObjects([policy("x/from-y", { ingress: [{ from: [{ namespaceSelector: {} }] }] })]);
+  const change = (more: object) => ({
+    ...objects,
+    pods: objects.pods.map((object, i) => (i === 0 ? { ...object, ...more } : object)),
+  });
+  const compiled = (given: typeof objects) =>
+    compile(given, { domain: "cluster.local" }).policies.get("x/from-y");
+  const first = compiled(objects);
+  assert.equal(compiled(change({ status: { phase: "Running", podIP: "10.244.0.99" } })), first);
+  const relabelled = compiled(change({ metadata: { namespace: "x", name: "a", labels: {} } }));
+  assert.notEqual(relabelled, first);
 });

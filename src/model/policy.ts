@@ -14,7 +14,7 @@ import type {
   Snapshot,
 } from "./types.ts";
 
-/** A new connection as a node forwards it: Service addresses already translated, the source not yet. */
+/** A new connection as it leaves a node: Service addresses already translated, the source not yet. */
 export interface PolicyConnection {
   readonly from: string;
   readonly to: string;

@@ -33,6 +33,9 @@ export interface Finding {
   readonly affects?: readonly ObjectRef[];
 }
 
+/** `vxlan`: packets travel inside of UDP datagrams between the nodes. `host-gw`: as they are, each node being a gateway. */
+export type Overlay = "vxlan" | "host-gw";
+
 export interface NodeModel {
   readonly name: string;
   /** IPv4 address on the underlay (InternalIP). */
@@ -45,6 +48,8 @@ export interface NodeModel {
   readonly podCIDRs: readonly string[];
   /** Label `topology.kubernetes.io/zone`. */
   readonly zone?: string;
+  /** How other nodes send packets to this one's pods, if it announced that (flannel.alpha.coreos.com/backend-type). */
+  readonly overlay?: Overlay;
   /** VXLAN tunnel endpoint, if the node announced one (flannel.alpha.coreos.com/backend-data). */
   readonly vtepMac?: string;
   readonly ready: boolean;

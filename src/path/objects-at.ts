@@ -44,7 +44,7 @@ export function assumptionsAt(snapshot: Snapshot, here: Here): readonly Finding[
 function serviceAt(snapshot: Snapshot, { destination }: Flow): readonly ObjectRef[] {
   const { address, port } = destination;
   if (address === undefined) return [];
-  const onNode = [...snapshot.nodes.values()].some((node) => node.address === address);
+  const onNode = [...snapshot.nodes.values()].some((node) => node.addresses.includes(address));
   for (const service of snapshot.services.values()) {
     const owns = service.clusterIPs.includes(address) || service.loadBalancerIPs.includes(address);
     if (owns || (onNode && service.ports.some((p) => p.nodePort === port))) {

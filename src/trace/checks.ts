@@ -349,7 +349,7 @@ function senders(snapshot: Snapshot, flow: Flow, observations: Observations): re
 }
 
 function isNode(snapshot: Snapshot, address: string): boolean {
-  return [...snapshot.nodes.values()].some((node) => node.address === address);
+  return [...snapshot.nodes.values()].some((node) => node.addresses.includes(address));
 }
 
 function ruleText(

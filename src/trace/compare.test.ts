@@ -62,6 +62,22 @@ test("the true values of the one request stand in the steps, in the order of the
   assert.equal(exitStatusOf(trace), 0);
 });
 
+test("with plain routes the packet and its answer go from node to node as they are", () => {
+  const example = exampleSnapshot();
+  const nodes = new Map(
+    [...example.nodes].map(([name, node]) => [name, { ...node, overlay: "host-gw" as const }]),
+  );
+  const snapshot = { ...example, nodes };
+  const trace = compare(predictExample(followEvidence(snapshot, healthy), snapshot), undefined);
+  const across = trace.steps.find(({ to }) => to.startsWith("node node-b"));
+  assert.deepEqual(
+    [across?.action, across?.to, across?.rewrites],
+    ["route", "node node-b (172.30.0.12)", []],
+  );
+  const back = trace.wayBack.find(({ component }) => component === "node node-b");
+  assert.deepEqual([back?.action, back?.rewrites], ["route", []]);
+});
+
 test("the answer goes back by the same places with every translation undone", () => {
   assert.deepEqual(
     traceOf(healthy).wayBack.map(({ component, action, rewrites }) =>

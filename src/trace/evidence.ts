@@ -1,4 +1,6 @@
 /** Finds the evidence that belongs to one connection: its conntrack entries and the answers to its questions. */
+import { withPort } from "#lib/ip";
+import { endpointText } from "#model";
 import type { Alternative, Flow, Snapshot } from "#model";
 import type { Here, Pick } from "#path";
 import type { DeniedConnection, Observations, TrackedConnection, Tuple } from "./types.ts";
@@ -98,7 +100,7 @@ export function sourcesOf(observations: Observations, { source }: Flow): readonl
 /** Where a tracked connection really went: the end that its replies come from. */
 export function wentTo({ original, reply }: TrackedConnection): string {
   const same = reply.source === original.destination && reply.sourcePort === original.destinationPort;
-  return same ? "not translated" : `${reply.source}:${reply.sourcePort}`;
+  return same ? "not translated" : withPort(reply.source, reply.sourcePort);
 }
 
 /** `tcp 10.244.0.3:41234 -> 10.96.1.1:80, reply 10.244.1.5:8080 -> 10.244.0.3:41234` */
@@ -108,7 +110,7 @@ export function trackedText({ protocol, state, original, reply }: TrackedConnect
 
 /** `10.244.1.5:8080 -> 10.244.0.3:41234` */
 export function tupleText(tuple: Tuple): string {
-  return `${tuple.source}:${tuple.sourcePort} -> ${tuple.destination}:${tuple.destinationPort}`;
+  return `${withPort(tuple.source, tuple.sourcePort)} -> ${withPort(tuple.destination, tuple.destinationPort)}`;
 }
 
 /** The address that a name was resolved to, by the client or, behind the ingress, by the ingress. */
@@ -160,7 +162,7 @@ function wasTaken(
       : tracked.kind === "entry";
   }
   if (place.at !== "proxy") return false;
-  const end = `${after.destination.address}:${after.destination.port}`;
+  const end = endpointText(after.destination);
   const tracked = trackedAt(observations, place.node, flow);
   if (tracked.kind === "entry") return wentTo(tracked.entry) === end;
   if (deniedAt(observations, place.node, after).kind === "entry") return true;

@@ -48,7 +48,7 @@ function senderText(flow: Flow, observations: Observations): string {
   return endpointText(own ?? flow.source);
 }
 
-/** The nodes in reverse: each but the last one sends into the overlay what the next one takes out of it. */
+/** The nodes in reverse: each but the last one sends to the next one as that one sent on the way there. */
 function backOverNodes({ steps }: Visit, ends: { from: string; to: string }): readonly ReplyStep[] {
   // Policies are asked for the first packet only.
   const back = steps.filter(({ action }) => action !== "admit").toReversed();
@@ -56,7 +56,7 @@ function backOverNodes({ steps }: Visit, ends: { from: string; to: string }): re
     const next = back[i + 1];
     return {
       component,
-      action: next === undefined ? "route" : "encapsulate",
+      action: next?.action ?? "route",
       from: ends.from,
       to: next === undefined ? ends.to : next.component,
       rewrites: next === undefined ? [] : undone(next.rewrites),

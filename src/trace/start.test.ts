@@ -42,6 +42,23 @@ test("an address needs no DNS, and a Host header says the host", () => {
   assert.deepEqual(pod.place, { at: "proxy", node: "node-b", from: "pod" });
 });
 
+test("an IPv6 address in a URL is taken without its brackets, and the source is of its family", () => {
+  const start = startOf(snapshot, { ...request, url: "http://[2001:db8:203:113::80]:8080/" }, {});
+  assert.equal(start.place.at, "edge");
+  assert.deepEqual(start.flow.destination, { address: "2001:db8:203:113::80", port: 8080 });
+  assert.deepEqual(start.flow.source, { address: "2001:db8:203:113::10" });
+  assert.equal(start.flow.http?.host, "[2001:db8:203:113::80]:8080");
+});
+
+test("a node sends to pods of another one from its tunnel end, or from its own address with plain routes", () => {
+  const from = (overlay: "vxlan" | "host-gw"): string => {
+    const nodes = [...snapshot.nodes].map(([name, node]) => [name, { ...node, overlay }] as const);
+    const to = { ...request, url: "http://10.244.1.2/", from: "node/node-a" };
+    return startOf({ ...snapshot, nodes: new Map(nodes) }, to, {}).flow.source.address;
+  };
+  assert.deepEqual([from("vxlan"), from("host-gw")], ["10.244.0.0", "172.30.0.11"]);
+});
+
 /** Requests that cannot begin, and the code that says so. */
 const refused: readonly (readonly [url: string, from: string, code: string])[] = [
   ["ftp://a/", "internet", "BadUrl"],

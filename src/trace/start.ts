@@ -1,13 +1,13 @@
 /** Where a request begins: the first place, and the flow as it leaves the client. */
 import { InroadError } from "#lib/errors";
-import { inCidr, isIPv4, numberToIPv4, parseCidr } from "#lib/ip";
+import { addressAt, familyOf, isWithin, literalAddress } from "#lib/ip";
 import type { Flow, NodeModel, Place, PodModel, Snapshot } from "#model";
 import type { Here, ProxyFacts } from "#path";
 import type { TraceRequest } from "./types.ts";
 
 export interface PredictOptions {
-  /** Address of the outside client; 203.0.113.10 if not given. */
-  readonly internetAddress?: string;
+  /** Addresses of the outside client, the primary one first; the embedded cluster's if not given. */
+  readonly internetAddresses?: readonly string[];
   /** The client's port, once the connection exists. */
   readonly sourcePort?: number;
   readonly proxies?: ProxyFacts;
@@ -16,7 +16,7 @@ export interface PredictOptions {
 /** Where the request begins. Throws InroadError `UnknownPlace` or `BadUrl`. */
 export function startOf(snapshot: Snapshot, request: TraceRequest, options: PredictOptions): Here {
   const url = parseUrl(request.url);
-  const address = isIPv4(url.hostname) ? url.hostname : undefined;
+  const address = literalAddress(url.hostname);
   const origin = originOf(snapshot, request, address, options);
   const source = {
     address: origin.address,
@@ -62,6 +62,9 @@ function parseUrl(text: string): URL {
   return url;
 }
 
+/** The client outside of an embedded cluster. */
+const outside: readonly string[] = ["203.0.113.10", "2001:db8:203:113::10"];
+
 interface Origin {
   readonly address: string;
   /** Where the client asks for a name. */
@@ -78,8 +81,12 @@ function originOf(
 ): Origin {
   const [kind, first = "", second = ""] = from.split("/");
   if (from === "internet") {
-    const address = options.internetAddress ?? "203.0.113.10";
-    return { address, resolver: () => ({ at: "public-dns" }), sender: { at: "edge" } };
+    const all = options.internetAddresses ?? outside;
+    return {
+      address: sameFamily(all, destination) ?? "",
+      resolver: () => ({ at: "public-dns" }),
+      sender: { at: "edge" },
+    };
   }
   const node = kind === "node" && second === "" ? snapshot.nodes.get(first) : undefined;
   if (node !== undefined) {
@@ -88,25 +95,35 @@ function originOf(
   }
   const pod = kind === "pod" ? snapshot.pods.get(`${first}/${second}`) : undefined;
   if (pod === undefined) throw unknownPlace(snapshot, from);
-  return podOrigin(pod, from);
+  return podOrigin(pod, from, destination);
 }
 
-/** The address a node itself sends from: that of its overlay device for pods of other nodes, else its own. */
+/** The address a node itself sends from: over IPv4 that of its tunnel for pods of other nodes, else its own. */
 function nodeSource(snapshot: Snapshot, node: NodeModel, destination: string | undefined): string {
-  const remote = [...snapshot.nodes.values()].some(
+  const tunnelled = [...snapshot.nodes.values()].some(
     (other) =>
-      other.name !== node.name && destination !== undefined && inCidr(destination, parseCidr(other.podCIDR)),
+      other.name !== node.name &&
+      other.overlay !== "host-gw" &&
+      destination !== undefined &&
+      isWithin(destination, other.podCIDR),
   );
-  return remote ? numberToIPv4(parseCidr(node.podCIDR).base) : node.address;
+  return tunnelled ? addressAt(node.podCIDR, 0) : (sameFamily(node.addresses, destination) ?? node.address);
 }
 
-function podOrigin(pod: PodModel, from: string): Origin {
-  if (pod.node === undefined || pod.address === undefined) {
+/** The address to reach a destination from; the first one for a name, or if there is none of that family. */
+function sameFamily(own: readonly string[], destination: string | undefined): string | undefined {
+  const family = familyOf(destination ?? own[0] ?? "");
+  return own.find((address) => familyOf(address) === family) ?? own[0];
+}
+
+function podOrigin(pod: PodModel, from: string, destination: string | undefined): Origin {
+  const address = sameFamily(pod.addresses, destination);
+  if (pod.node === undefined || address === undefined) {
     throw new InroadError("UnknownPlace", `${from} does not run yet`, {
       mend: "wait until the pod has an address",
     });
   }
-  const { namespace, name, node, address } = pod;
+  const { namespace, name, node } = pod;
   return {
     address,
     resolver: () => ({ at: "cluster-dns", pod: { namespace, name } }),

@@ -79,7 +79,7 @@ export interface TrackedConnection {
   readonly toNode?: string | undefined;
 }
 
-/** A connection that policies kept back: its ends as the node forwards it, before masquerading. */
+/** A connection that policies kept back: its ends as it leaves the node, before masquerading. */
 export interface DeniedConnection extends Tuple {
   readonly protocol: string;
   readonly direction: "egress" | "ingress";

@@ -12,7 +12,12 @@ interface TraceDocument {
     readonly evaluated: readonly { readonly what: string; readonly matched: boolean; readonly why: string }[];
     readonly evidence: { readonly checks: readonly { readonly observed: string; readonly source: string }[] };
   }[];
-  readonly verdict: { readonly outcome: string; readonly reason: string; readonly mend?: string };
+  readonly verdict: {
+    readonly outcome: string;
+    readonly httpStatus?: number;
+    readonly reason: string;
+    readonly mend?: string;
+  };
   readonly disagreements: readonly object[];
 }
 
@@ -136,6 +141,18 @@ describe("NetworkPolicies", { timeout: 180_000 }, () => {
       assert.deepEqual(told.disagreements, []);
     });
     await kubectl("delete networkpolicy client-out");
+  });
+
+  test("what policies keep from the pod behind the ingress is a 504, and the trace goes on to the node that drops it", async () => {
+    await kubectl("apply -f -", policy("api-from-ingress", { podSelector: { matchLabels: { app: "api" } } }));
+    await eventually(async () => {
+      const told = await trace("internet", "http://api.hadywafa.com/");
+      assert.deepEqual(told.disagreements, []);
+      assert.equal(told.verdict.outcome, "dropped");
+      assert.equal(told.verdict.httpStatus, 504);
+      const [check] = told.steps.at(-1)?.evidence.checks ?? [];
+      assert.match(`${check?.observed} ${check?.source}`, /^kept back policies of node-[ab]$/);
+    });
   });
 
   test("odd policies are told as events, invalid ones are refused", async () => {

@@ -31,6 +31,26 @@ const lines = (peer: NetNs): string[] => [
   "route replace default via 10.9.0.3 dev br0 table 101",
   "rule add fwmark 1 lookup 101 priority 1001",
   "neighbour replace 10.9.0.2 lladdr 02:00:00:00:00:20 dev br0 nud permanent",
+  "link set v1 mtu 1280",
+  "route add 10.42.0.0/24 via 10.9.0.3 dev br0 mtu 1400",
+  "address add fd00:9::1/64 dev br0",
+  "address add fd00:8::/128 dev vx",
+  "neighbour replace fd00:9::2 lladdr 02:00:00:00:00:20 dev br0 nud permanent",
+  "route add fe80::1 dev br0",
+  "route add default via fe80::1 dev br0",
+  "route add fd00:20::/64 via fd00:9::3 dev br0 mtu 1400",
+  "route add unreachable fd00:30::/56",
+  "route replace fd00:30:0:1::/64 via fd00:30:0:1:: dev vx metric 1024 onlink",
+  "route replace fd00:40::2 dev br0 metric 1024",
+  "route replace default via fd00:9::3 dev br0 table 101",
+  "rule add fwmark 2 lookup 101 priority 1002",
+  "rule del fwmark 2 lookup 101 priority 1002",
+];
+/** The program takes `-6` before a batch only. */
+const rules = [
+  "-6 rule add fwmark 1 lookup 101 priority 1001",
+  "-6 rule add fwmark 2 lookup 101 priority 1002",
+  "-6 rule del fwmark 2 lookup 101 priority 1002",
 ];
 const forwarding = ["fdb replace 02:00:00:00:00:21 dev vx dst 10.9.0.7 self permanent"];
 
@@ -45,9 +65,13 @@ async function dump(ns: NetNs): Promise<unknown> {
   const shows: readonly (readonly string[])[] = [
     ["ip", "-d", "link"],
     ["ip", "-4", "address"],
+    ["ip", "-6", "address", "show", "scope", "global"],
     ["ip", "-d", "-4", "route", "show", "table", "all"],
-    ["ip", "-4", "neighbour"],
+    ["ip", "-d", "-6", "route", "show"],
+    ["ip", "-d", "-6", "route", "show", "table", "101"],
+    ["ip", "neighbour", "show", "nud", "permanent"],
     ["ip", "-d", "-4", "rule"],
+    ["ip", "-d", "-6", "rule"],
     ["bridge", "fdb", "show", "dev", "vx"],
   ];
   const texts = await Promise.all(
@@ -75,9 +99,11 @@ test("netlink and programs build the same", async (t) => {
   const [directPeer, programPeer] = [namespace(t, "direct peer"), namespace(t, "program peer")];
   assert.ok(lines(directPeer).every((line) => encodeLine("ip", line) !== undefined));
   assert.ok(forwarding.every((line) => encodeLine("bridge", line) !== undefined));
-  await ipBatch(direct, lines(directPeer));
+  assert.ok(rules.every((line) => encodeLine("ip", line) !== undefined));
+  await ipBatch(direct, [...lines(directPeer), ...rules]);
   await bridgeBatch(direct, forwarding);
   await runBatch("ip", program, lines(programPeer));
+  for (const line of rules) assert.equal((await run(program, "ip", line.split(" "))).code, 0, line);
   await runBatch("bridge", program, forwarding);
   assert.deepEqual(await dump(direct), await dump(program));
   assert.deepEqual(await dump(directPeer), await dump(programPeer));

@@ -32,6 +32,8 @@ import { resolveName, socketsFrom } from "#serve/dns";
 
 const vip = "203.0.113.128";
 const otherVip = "203.0.113.129";
+const vip6 = "2001:db8:203:113:8000::80";
+const client6 = "2001:db8:203:113::10";
 const client = "203.0.113.10";
 const healthPort = 32001;
 
@@ -43,7 +45,7 @@ const service: ServiceModel = {
   headless: false,
   selector: {},
   ports: [{ name: "http", protocol: "TCP", port: 80, targetPort: 80, endpoints: [] }],
-  loadBalancerIPs: [vip],
+  loadBalancerIPs: [vip, vip6],
   externalTrafficPolicy: "Local",
   internalTrafficPolicy: "Cluster",
   healthCheckNodePort: healthPort,
@@ -52,15 +54,18 @@ const service: ServiceModel = {
 };
 
 const addresses = { "node-a": "172.30.0.11", "node-b": "172.30.0.12" } as const;
+const addresses6 = { "node-a": "fd00:172:30::11", "node-b": "fd00:172:30::12" } as const;
+const families = ["IPv4", "IPv6"] as const;
 
 function snapshotWith(services: readonly ServiceModel[]): Snapshot {
   return {
     domain: "cluster.local",
     nodes: new Map(
-      Object.entries(addresses).map(([name, address]) => [
-        name,
-        { name, address, addresses: [address], podCIDR: "10.244.0.0/24", podCIDRs: [], ready: true },
-      ]),
+      (["node-a", "node-b"] as const).map((name) => {
+        const both = [addresses[name], addresses6[name]];
+        const pods = { podCIDR: "10.244.0.0/24", podCIDRs: [] };
+        return [name, { name, address: addresses[name], addresses: both, ...pods, ready: true }];
+      }),
     ),
     pods: new Map(),
     podsByAddress: new Map(),
@@ -95,9 +100,23 @@ interface FakeNode {
   healthy: boolean;
 }
 
+/** The IPv6 part: its own address, the one that it terminates, and the way to the client. */
+function routes6(name: keyof typeof addresses): string[] {
+  return [
+    `address add ${addresses6[name]}/64 dev eth0`,
+    `address add ${vip6}/128 dev lo`,
+    "route add 2001:db8:203:113::/64 via fd00:172:30::2",
+  ];
+}
+
 async function createFakeNode(name: keyof typeof addresses): Promise<FakeNode> {
   const ns = createNetNs(name);
-  setSysctls(ns, { "net/ipv4/conf/all/rp_filter": "0", "net/ipv4/conf/default/rp_filter": "0" });
+  setSysctls(ns, {
+    "net/ipv4/conf/all/rp_filter": "0",
+    "net/ipv4/conf/default/rp_filter": "0",
+    "net/ipv6/conf/all/accept_dad": "0",
+    "net/ipv6/conf/default/accept_dad": "0",
+  });
   await ipBatch(ns, [
     "link set lo up",
     `link add eth0 type veth peer name ${name} netns ${homeNetNs().path}`,
@@ -105,6 +124,7 @@ async function createFakeNode(name: keyof typeof addresses): Promise<FakeNode> {
     "link set eth0 up",
     `address add ${vip}/32 dev lo`,
     "route add 203.0.113.0/24 via 172.30.0.2",
+    ...routes6(name),
   ]);
   await ipBatch(homeNetNs(), [`link set ${name} master br-test up`]);
   const node: FakeNode = { ns, servers: [], healthy: true };
@@ -115,7 +135,8 @@ async function createFakeNode(name: keyof typeof addresses): Promise<FakeNode> {
   ): void => {
     node.servers.push(createServer(handle).listen({ fd: tcpListener(ns, address, port) }));
   };
-  serve(vip, 80, (request, response) => response.end(`${name} ${request.socket.remoteAddress}`));
+  for (const address of [vip, vip6])
+    serve(address, 80, (request, response) => response.end(`${name} ${request.socket.remoteAddress}`));
   serve(addresses[name], healthPort, (_request, response) => {
     response.writeHead(node.healthy ? 200 : 503).end();
   });
@@ -135,12 +156,13 @@ before(async () => {
     "address add 172.30.0.1/24 dev br-test",
   ]);
   await ipBatch(home, ["link set br-test up"]);
-  outside = await createOutside({ home, bridge: "br-test" });
+  outside = await createOutside({ home, bridge: "br-test", families });
   for (const name of ["node-a", "node-b"] as const) nodes[name] = await createFakeNode(name);
+  const pools = families.map((family) => outsideAddresses[family].pool);
   balancer = startLoadBalancer({
     source,
     edge: outside.edge,
-    writer: ruleWriter(outside.edge, outsideAddresses.pool),
+    writer: ruleWriter(outside.edge, pools),
     log: silentLog,
   });
   const listen = {
@@ -189,8 +211,8 @@ function dial(address: string, port: number): Socket {
 }
 
 /** The answer to one GET on a connection of its own: `NODE CLIENT-ADDRESS`. */
-async function get(): Promise<string> {
-  const socket = dial(vip, 80);
+async function get(address = vip): Promise<string> {
+  const socket = dial(address, 80);
   socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   let text = "";
   for await (const chunk of socket) text += String(chunk);
@@ -227,6 +249,15 @@ test("connections alternate between the nodes, and the node sees the client's ow
   for (let i = 0; i < 10; i++) answers.push(await get());
   assert.deepEqual(new Set(answers), new Set([`node-a ${client}`, `node-b ${client}`]));
   for (let i = 1; i < answers.length; i++) assert.notEqual(answers[i], answers[i - 1]);
+});
+
+test("an IPv6 address is balanced as an IPv4 one is, and the node sees the client's own address", async () => {
+  const answers: string[] = [];
+  for (let i = 0; i < 6; i++) answers.push(await get(vip6));
+  assert.deepEqual(new Set(answers), new Set([`node-a ${client6}`, `node-b ${client6}`]));
+  for (let i = 1; i < answers.length; i++) assert.notEqual(answers[i], answers[i - 1]);
+  assert.equal(await refusal(vip6, 81), "ECONNREFUSED");
+  assert.equal(await refusal("2001:db8:203:113:8000::81", 80), "ECONNREFUSED");
 });
 
 test("requests of one connection stay on its node", async () => {

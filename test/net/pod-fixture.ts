@@ -11,12 +11,13 @@ import type { NetNs } from "#kernel";
 import { kindOf, kinds } from "#kube";
 import type { KubeObject, Resource } from "#kube";
 import { silentLog } from "#lib/log";
-import type { SnapshotSource } from "#model";
-import { startNodes } from "#path/node";
+import type { IpFamily, SnapshotSource } from "#model";
+import { networkSettings, startNodes } from "#path/node";
 import type { NodeNetwork } from "#path/node";
 import { startNodeAgent } from "#path/pod";
 import type { CommandMapping, Component } from "#path/pod";
 import type { Pod } from "kubernetes-types/core/v1.js";
+import { identity } from "./node-fixture.ts";
 
 export const debugToken = "debug-token";
 
@@ -49,7 +50,9 @@ export async function startWorld(options: {
   /** In place of the node's own. */
   policy?: (node: NodeNetwork) => NodeNetwork["policy"];
   clock?: Clock;
+  families?: readonly IpFamily[];
 }): Promise<PodWorld> {
+  const { families = ["IPv4"] } = options;
   const stateDir = mkdtempSync(join(tmpdir(), "inroad-pods-"));
   const api = createApiServer({
     serviceCIDRs: ["10.96.0.0/16"],
@@ -64,12 +67,10 @@ export async function startWorld(options: {
   const source = createSnapshotSource(client, { domain: "cluster.local" });
   await source.synced;
   const network = startNodes({
-    nodes: [
-      { name: "node-a", address: "172.30.0.11", podCIDR: "10.244.0.0/24" },
-      { name: "node-b", address: "172.30.0.12", podCIDR: "10.244.1.0/24" },
-    ],
+    nodes: [identity("node-a", 0, families), identity("node-b", 1, families)],
     source,
     log: silentLog,
+    settings: networkSettings(families, "vxlan"),
   });
   await network.ready;
   const agents = [...network.nodes.values()].map((nodeNetwork) => {

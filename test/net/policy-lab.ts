@@ -17,6 +17,7 @@ import {
 } from "#kernel";
 import type { NetNs } from "#kernel";
 import { silentLog } from "#lib/log";
+import type { Log } from "#lib/log";
 import type { Snapshot } from "#model";
 import { startPolicyPlane } from "#path/node";
 import type { PolicyPlane } from "#path/node";
@@ -49,7 +50,8 @@ export interface PolicyLab {
   close(): Promise<void>;
 }
 
-export async function startPolicyLab(): Promise<PolicyLab> {
+/** `log` hears what the planes say. */
+export async function startPolicyLab(log: Log = silentLog): Promise<PolicyLab> {
   startNftThread();
   const undo: (() => unknown)[] = [];
   const places = new Map<string, NetNs>();
@@ -86,7 +88,7 @@ export async function startPolicyLab(): Promise<PolicyLab> {
   const source = settableSource(worldSnapshot([]));
   const planes = new Map(
     [a, b].map((ns) => {
-      const plane = startPolicyPlane({ source, node: ns.name, ns, log: silentLog });
+      const plane = startPolicyPlane({ source, node: ns.name, ns, log });
       undo.push(() => plane.close());
       return [ns.name, plane] as const;
     }),

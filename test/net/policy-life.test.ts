@@ -13,8 +13,9 @@ import { forgetDenied, outside, startPolicyLab } from "./policy-lab.ts";
 import type { PolicyLab, Probe } from "./policy-lab.ts";
 
 let lab: PolicyLab;
+const warnings: string[] = [];
 before(async () => {
-  lab = await startPolicyLab();
+  lab = await startPolicyLab({ ...silentLog, warn: (message) => void warnings.push(message) });
 });
 beforeEach(() => lab.set(worldSnapshot([])));
 after(() => lab.close());
@@ -196,6 +197,20 @@ function sorted(rules: string): string {
     .sort()
     .join("\n");
 }
+
+test("while a change cannot be put in force the old policies stay, and the next good change follows", async () => {
+  await lab.set(worldSnapshot([fromB]));
+  const good = worldSnapshot([closed]);
+  const [pod] = good.podsByAddress.values();
+  assert.ok(pod);
+  warnings.length = 0;
+  lab.source.set({ ...good, podsByAddress: new Map([...good.podsByAddress, ["10.244.0.999", pod]]) });
+  while (warnings.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.match(warnings[0] ?? "", /^policies not in force, trying again in 50 ms: .*10\.244\.0\.999/s);
+  assert.equal(await reaching("xb", "xc"), "xb");
+  await lab.set(good);
+  assert.equal(await reaching("xb", "xc"), "");
+});
 
 test("a plane that starts where another one left its tables takes them over, and takes them away at its end", async () => {
   await lab.set(worldSnapshot([closed]));

@@ -5,14 +5,13 @@
 import { homeNetNs } from "#kernel";
 import { startCapture } from "../net/node-capture.ts";
 
-const vxlanPort = 8472;
 const [token = "", end = ""] = process.argv.slice(2);
-const capture = startCapture(homeNetNs());
+const capture = startCapture(homeNetNs(), "eth0");
 let seen = 0;
 console.log("listening");
 const look = setInterval(() => {
-  for (const { destinationPort, payload } of capture.udp()) {
-    if (destinationPort !== vxlanPort) continue;
+  for (const { text, payload } of capture.frames()) {
+    if (!text.endsWith(" udp 8472")) continue;
     if (payload.includes(end)) {
       clearInterval(look);
       capture.close();

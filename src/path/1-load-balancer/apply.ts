@@ -1,6 +1,7 @@
 /** The load balancer at work: health checks, rules and routes in the edge's namespace. */
 import { getSysctl, ipBatch, nft, setSysctls, tcpConnect, type NetNs, type NetPlace } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
+import { familyOf, type IpFamily } from "#lib/ip";
 import type { Log } from "#lib/log";
 import type { SnapshotSource } from "#model";
 import { createHealthChecker } from "./health.ts";
@@ -106,35 +107,14 @@ export interface BalanceWriter {
 
 /**
  * Writes plans to the kernel, only what differs from the last one.
- * @param edge the namespace that packets for the pool are routed to; its `eth0` is on the nodes' network
- * @param pool addresses of load balancers; what belongs to no Service is refused
+ * @param edge the namespace that packets for the pools are routed to; its `eth0` is on the nodes' network
+ * @param pools addresses of load balancers, one network of each family that is served; what belongs to no Service is refused
  */
-export function ruleWriter(edge: NetNs, pool: string): BalanceWriter {
+export function ruleWriter(edge: NetNs, pools: readonly string[]): BalanceWriter {
   let marks: Marks = new Map();
-  let rules: Rules | undefined;
-  const routes = new Map<string, string>();
-
-  const writeRoutes = async (plan: LoadBalancerPlan): Promise<void> => {
-    const wanted = new Map(plan.nodes.map((node) => [node.name, node.address]));
-    for (const [name, mark] of marks) {
-      const address = wanted.get(name);
-      try {
-        await ipBatch(edge, routeLines(mark, address, routes.get(name)));
-      } catch (error) {
-        await forget(mark);
-        routes.delete(name);
-        throw error;
-      }
-      if (address === undefined) routes.delete(name);
-      else routes.set(name, address);
-    }
-  };
-
-  /** Nobody knows how far a failed batch came: whatever is there of a node goes, so that the next try can begin anew. */
-  const forget = async (mark: number): Promise<void> => {
-    for (const line of routeLines(mark, undefined, "unknown"))
-      await ipBatch(edge, [line]).catch(() => undefined);
-  };
+  /** By family. */
+  let rules: ReadonlyMap<IpFamily, Rules> = new Map();
+  const routes = createRoutes(edge);
 
   return {
     async write(plan) {
@@ -142,16 +122,50 @@ export function ruleWriter(edge: NetNs, pool: string): BalanceWriter {
         marks,
         plan.nodes.map((node) => node.name),
       );
-      const next = renderRules(plan, marks);
-      const script = (rules === undefined ? baseScript(pool) : "") + changeScript(rules ?? noRules, next);
       // Routes first: no packet may bear a mark that leads nowhere.
-      await writeRoutes(plan);
-      // If this fails, nobody knows what is there: the next time begins with an empty table.
-      rules = undefined;
-      if (script !== "") await nft(edge, script);
+      for (const pool of pools) await routes.write(plan, marks, familyOf(pool));
+      const next = new Map(
+        pools.map((pool) => [familyOf(pool), renderRules(plan, marks, familyOf(pool))] as const),
+      );
+      const scripts = pools.map((pool) => scriptOf(pool, rules.get(familyOf(pool)), next));
+      // If this fails, nobody knows what is there: the next time begins with empty tables.
+      rules = new Map();
+      if (scripts.some((script) => script !== "")) await nft(edge, scripts.join(""));
       trackLiberally(edge);
       rules = next;
     },
     nodeOfMark: (mark) => [...marks].find(([, known]) => known === mark)?.[0],
+  };
+}
+
+function scriptOf(pool: string, have: Rules | undefined, want: ReadonlyMap<IpFamily, Rules>): string {
+  const family = familyOf(pool);
+  const change = changeScript(have ?? noRules, want.get(family) ?? noRules, family);
+  return (have === undefined ? baseScript(pool) : "") + change;
+}
+
+/** The routing tables that marks lead to, by family and node. */
+function createRoutes(edge: NetNs) {
+  const known = new Map<string, string>();
+  return {
+    async write({ nodes }: LoadBalancerPlan, marks: Marks, family: IpFamily): Promise<void> {
+      for (const [name, mark] of marks) {
+        const key = `${family} ${name}`;
+        const address = nodes
+          .find((node) => node.name === name)
+          ?.addresses.find((one) => familyOf(one) === family);
+        try {
+          await ipBatch(edge, routeLines(mark, address, known.get(key), family));
+        } catch (error) {
+          // Nobody knows how far it came: whatever is there of the node goes, so that the next try can begin anew.
+          for (const line of routeLines(mark, undefined, "unknown", family))
+            await ipBatch(edge, [line]).catch(() => undefined);
+          known.delete(key);
+          throw error;
+        }
+        if (address === undefined) known.delete(key);
+        else known.set(key, address);
+      }
+    },
   };
 }

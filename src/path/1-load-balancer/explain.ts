@@ -1,9 +1,9 @@
 /** Why a request from outside reaches which node: the public DNS, then the load balancer. */
-import { followPublicName, readyOn } from "#model";
+import { endpointText, followPublicName, readyOn } from "#model";
 import type { Candidate, Explanation, Flow, Outcome, Place, ServiceModel, Snapshot, Step } from "#model";
 import { isIPv4 } from "#lib/ip";
 import { formatRecord } from "#wire/dns";
-import { algorithmOf, barredReason, isBalanced } from "./plan.ts";
+import { addressFor, algorithmOf, barredReason, isBalanced } from "./plan.ts";
 import { publicAnswer } from "./public-dns.ts";
 
 type OutsidePlace = Extract<Place, { at: "public-dns" | "edge" }>;
@@ -79,8 +79,8 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((node): Candidate => ({
       name: node.name,
-      address: node.address,
-      ...eligibility(service, node.name, barredReason(node)),
+      address: addressFor(node, address ?? ""),
+      ...eligibility(service, node.name, barredReason(node, address ?? "")),
     }));
   const eligible = candidates.filter((candidate) => candidate.eligible);
   const algorithm = algorithmOf(service);
@@ -90,7 +90,7 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
     component: "load balancer",
     action: "route",
     from: flow.source.address,
-    to: `${address}:${port}`,
+    to: endpointText(flow.destination),
     decision: {
       algorithm,
       candidates,
@@ -102,11 +102,11 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
       matched: owner === service,
       why:
         owner === service
-          ? `has ${address}:${port}/${flow.protocol}`
+          ? `has ${endpointText(flow.destination)}/${flow.protocol}`
           : `has no port ${port}/${flow.protocol}`,
     })),
     rewrites: [],
-    predicted: eligible.map((node) => `${address}:${port} via ${node.address} (${node.name})`),
+    predicted: eligible.map((node) => `${endpointText(flow.destination)} via ${node.address} (${node.name})`),
   };
   if (eligible.length === 0) return result([step], noNode(service));
   const alternatives = eligible.map(({ name }) => ({
@@ -156,7 +156,7 @@ function refused(flow: Flow, owners: readonly ServiceModel[]): Explanation {
     component: "load balancer",
     action: "refuse",
     from: flow.source.address,
-    to: `${address}:${port}`,
+    to: endpointText(flow.destination),
     evaluated: owners.map((other) => ({
       what: `Service ${nameOf(other)}`,
       matched: false,

@@ -4,7 +4,7 @@ export type { BalanceWriter, LoadBalancer, LoadBalancerOptions } from "./apply.t
 export { explain } from "./explain.ts";
 export { observe, type ObservedNode } from "./observe.ts";
 export { createOutside, outsideAddresses } from "./outside.ts";
-export type { Outside, OutsideAddresses, OutsideOptions } from "./outside.ts";
+export type { Outside, OutsideOptions } from "./outside.ts";
 export { planLoadBalancer, type LoadBalancerPlan, type VipPort } from "./plan.ts";
 export { publicAnswer, startPublicDns, type PublicDns } from "./public-dns.ts";
 export { steeringWriter } from "./steering.ts";

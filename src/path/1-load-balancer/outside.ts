@@ -1,22 +1,24 @@
 /** The world outside of the cluster: the edge, where the load balancer routes, and the internet, where clients live. */
+import type { IpFamily } from "#lib/ip";
 import { closeNetNs, createNetNs, ipBatch, setSysctls, type NetNs } from "#kernel";
 
 export interface OutsideOptions {
   /** The namespace with the nodes' bridge. */
   readonly home: NetNs;
   readonly bridge: string;
-  /** Other addresses than the documented ones. */
-  readonly addresses?: OutsideAddresses;
+  /** `["IPv4"]` if not given. */
+  readonly families?: readonly IpFamily[];
 }
 
-export interface OutsideAddresses {
+interface OutsideAddresses {
   /** Of the edge on the nodes' network, with prefix. */
   readonly edge: string;
   /** Of the edge on the outside network, with prefix; the internet's gateway. */
   readonly gateway: string;
   /** Of the client outside, with prefix. */
   readonly internet: string;
-  readonly publicDns: string;
+  /** Further addresses of the outside: of the public DNS. */
+  readonly services: readonly string[];
   /** Load-balancer addresses: routed to the edge. */
   readonly pool: string;
 }
@@ -27,12 +29,21 @@ export interface Outside {
   close(): Promise<void>;
 }
 
-export const outsideAddresses: OutsideAddresses = {
-  edge: "172.30.0.2/24",
-  gateway: "203.0.113.1/25",
-  internet: "203.0.113.10/25",
-  publicDns: "203.0.113.53",
-  pool: "203.0.113.128/25",
+export const outsideAddresses: Readonly<Record<IpFamily, OutsideAddresses>> = {
+  IPv4: {
+    edge: "172.30.0.2/24",
+    gateway: "203.0.113.1/25",
+    internet: "203.0.113.10/25",
+    services: ["203.0.113.53/32"],
+    pool: "203.0.113.128/25",
+  },
+  IPv6: {
+    edge: "fd00:172:30::2/64",
+    gateway: "2001:db8:203:113::1/65",
+    internet: "2001:db8:203:113::10/65",
+    services: [],
+    pool: "2001:db8:203:113:8000::/65",
+  },
 };
 
 /** The edge's end on the bridge. */
@@ -40,14 +51,19 @@ const bridgeEnd = "inroad-edge";
 
 /** Makes both namespaces and their devices. Throws InroadError as the kernel's functions do. */
 export async function createOutside(options: OutsideOptions): Promise<Outside> {
-  const { home, bridge, addresses = outsideAddresses } = options;
+  const { home, bridge, families = ["IPv4"] } = options;
+  const parts = families.map((family) => outsideAddresses[family]);
   const edge = createNetNs("edge");
   const internet = createNetNs("internet");
-  setSysctls(edge, edgeSysctls);
-  setSysctls(internet, openRouting);
-  await ipBatch(edge, edgeLines(addresses, home.path, internet.path));
+  const ipv6 = families.includes("IPv6");
+  setSysctls(edge, {
+    ...edgeSysctls,
+    ...(ipv6 ? { ...quietIPv6, "net/ipv6/conf/all/forwarding": "1" } : {}),
+  });
+  setSysctls(internet, { ...openRouting, ...(ipv6 ? quietIPv6 : {}) });
+  await ipBatch(edge, edgeLines(parts, home.path, internet.path));
   await ipBatch(home, [`link set ${bridgeEnd} master ${bridge} up`]);
-  await ipBatch(internet, internetLines(addresses));
+  await ipBatch(internet, internetLines(parts));
   return {
     edge,
     internet,
@@ -65,6 +81,14 @@ const openRouting: Readonly<Record<string, string>> = {
   "net/ipv4/conf/default/rp_filter": "0",
 };
 
+/** Without router solicitation and duplicate address detection an address is usable at once. */
+const quietIPv6: Readonly<Record<string, string>> = {
+  "net/ipv6/conf/all/accept_dad": "0",
+  "net/ipv6/conf/default/accept_dad": "0",
+  "net/ipv6/conf/default/accept_ra": "0",
+  "net/ipv6/conf/default/router_solicitations": "0",
+};
+
 const edgeSysctls: Readonly<Record<string, string>> = {
   ...openRouting,
   "net/ipv4/ip_forward": "1",
@@ -73,27 +97,28 @@ const edgeSysctls: Readonly<Record<string, string>> = {
   "net/ipv4/conf/default/send_redirects": "0",
 };
 
-function edgeLines(addresses: OutsideAddresses, homePath: string, internetPath: string): string[] {
+function edgeLines(parts: readonly OutsideAddresses[], homePath: string, internetPath: string): string[] {
   return [
     "link set lo up",
     `link add eth0 type veth peer name ${bridgeEnd} netns ${homePath}`,
     `link add out0 type veth peer name eth0 netns ${internetPath}`,
-    `address add ${addresses.edge} dev eth0`,
-    `address add ${addresses.gateway} dev out0`,
+    ...parts.flatMap(({ edge, gateway }) => [
+      `address add ${edge} dev eth0`,
+      `address add ${gateway} dev out0`,
+    ]),
     "link set eth0 up",
     "link set out0 up",
     // What the load balancer did not steer belongs to nobody.
-    `route add unreachable ${addresses.pool}`,
+    ...parts.map(({ pool }) => `route add unreachable ${pool}`),
   ];
 }
 
-function internetLines(addresses: OutsideAddresses): string[] {
-  const [gateway = ""] = addresses.gateway.split("/");
+function internetLines(parts: readonly OutsideAddresses[]): string[] {
   return [
     "link set lo up",
-    `address add ${addresses.publicDns}/32 dev lo`,
-    `address add ${addresses.internet} dev eth0`,
+    ...parts.flatMap(({ services }) => services.map((address) => `address add ${address} dev lo`)),
+    ...parts.map(({ internet }) => `address add ${internet} dev eth0`),
     "link set eth0 up",
-    `route add default via ${gateway} dev eth0`,
+    ...parts.map(({ gateway }) => `route add default via ${gateway.split("/")[0]} dev eth0`),
   ];
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NodeModel, ServiceModel, Snapshot } from "#model";
 import { planLoadBalancer, type Health, type HealthTarget } from "./plan.ts";
-import { changeScript, markNodes, noRules, renderRules, routeLines } from "./rules.ts";
+import { baseScript, changeScript, markNodes, noRules, renderRules, routeLines } from "./rules.ts";
 import { snapshotOf, webService } from "./testing.ts";
 
 const healthy: Health = { state: "healthy" };
@@ -76,7 +76,7 @@ test("Local Services are checked on their own port, others on kube-proxy's", () 
   );
 });
 
-test("only LoadBalancer Services with an IPv4 address are balanced, each port at each address", () => {
+test("only LoadBalancer Services with an address are balanced, each port at each address", () => {
   const services = [
     webService({ name: "pending", loadBalancerIPs: [] }),
     webService({ name: "internal", type: "ClusterIP" }),
@@ -91,8 +91,38 @@ test("only LoadBalancer Services with an IPv4 address are balanced, each port at
   const { ports } = planLoadBalancer(snapshotOf(services, { a }), healthBy());
   assert.deepEqual(
     ports.map(({ address, protocol, port }) => `${address} ${protocol} ${port}`),
-    ["203.0.113.128 TCP 53", "203.0.113.128 UDP 53", "203.0.113.140 TCP 53", "203.0.113.140 UDP 53"],
+    ["203.0.113.128", "203.0.113.140", "fd00::1"].flatMap((address) => [
+      `${address} TCP 53`,
+      `${address} UDP 53`,
+    ]),
   );
+});
+
+const vip6 = "2001:db8:203:113:8000::80";
+const dual = { addresses: ["172.30.0.11", "fd00:172:30::11"] };
+
+test("an IPv6 address is for nodes that have IPv6, and is reached by their IPv6 address", () => {
+  const snapshot = snapshotOf([webService({ loadBalancerIPs: [vip6] })], { a: dual, b: {} });
+  const [port] = planLoadBalancer(snapshot, healthBy()).ports;
+  assert.deepEqual(
+    port?.candidates.map(({ address, eligible, reason }) => [address, eligible, reason]),
+    [
+      ["fd00:172:30::11", true, "healthy"],
+      ["172.30.0.12", false, "the node has no IPv6 address"],
+    ],
+  );
+});
+
+test("each family has rules for its own addresses only, in a table of its own", () => {
+  const service = webService({ loadBalancerIPs: ["203.0.113.128", vip6], sessionAffinity: "ClientIP" });
+  const plan = planLoadBalancer(snapshotOf([service], { a: dual, b: dual }), healthBy());
+  assert.deepEqual([...renderRules(plan, marks).vips], ["203.0.113.128"]);
+  const rules = renderRules(plan, marks, "IPv6");
+  assert.deepEqual([...rules.choose.keys()], [`${vip6} . tcp . 80`]);
+  assert.match([...rules.chains.values()].join(), /jhash ip6 saddr mod 2/);
+  const chain = "vip-2001-db8-203-113-8000--80-tcp-80";
+  assert.match(changeScript(noRules, rules, "IPv6"), new RegExp(`^add chain ip6 inroad-lb ${chain}$`, "m"));
+  assert.match(baseScript("2001:db8::/64"), /table ip6 inroad-lb \{\n  map choose \{ type ipv6_addr \./);
 });
 
 const marks = markNodes(new Map(), ["a", "b"]);
@@ -177,6 +207,14 @@ test("each node has a routing table of its own, kept while its address stays", (
   ]);
   assert.deepEqual(routeLines(1, undefined, "172.30.0.11"), [
     "rule del fwmark 1 lookup 101 priority 1001",
-    "route flush table 101",
+    "route delete 0.0.0.0/0 table 101",
+  ]);
+  assert.deepEqual(routeLines(1, "fd00::11", undefined, "IPv6"), [
+    "route replace default via fd00::11 dev eth0 table 101",
+    "-6 rule add fwmark 1 lookup 101 priority 1001",
+  ]);
+  assert.deepEqual(routeLines(1, undefined, "fd00::11", "IPv6"), [
+    "-6 rule del fwmark 1 lookup 101 priority 1001",
+    "route delete ::/0 table 101",
   ]);
 });

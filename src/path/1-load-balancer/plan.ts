@@ -1,5 +1,5 @@
 /** Which nodes may get the new connections of each load-balancer address. Pure: snapshot and health in, decision out. */
-import { isIPv4 } from "#lib/ip";
+import { familyOf } from "#lib/ip";
 import type { Candidate, NodeModel, Protocol, ServiceModel, Snapshot } from "#model";
 
 /** kube-proxy's own health port (KEP-3836), asked for Services with externalTrafficPolicy Cluster. */
@@ -40,7 +40,7 @@ export interface LoadBalancerPlan {
   /** Sorted by address, protocol, port. */
   readonly ports: readonly VipPort[];
   /** Sorted by name. */
-  readonly nodes: readonly { readonly name: string; readonly address: string }[];
+  readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
   /** Names of nodes whose established connections are dead. */
   readonly gone: readonly string[];
   readonly targets: readonly HealthTarget[];
@@ -54,7 +54,7 @@ export function planLoadBalancer(snapshot: Snapshot, healthOf: HealthOf): LoadBa
   const targets = targetsOf(services, nodes);
   return {
     ports,
-    nodes: nodes.map(({ name, address }) => ({ name, address })),
+    nodes: nodes.map(({ name, addresses }) => ({ name, addresses })),
     gone: nodes.map(({ name }) => name).filter((name) => isGone(name, targets, healthOf)),
     targets,
   };
@@ -62,14 +62,16 @@ export function planLoadBalancer(snapshot: Snapshot, healthOf: HealthOf): LoadBa
 
 /** Services that have a load-balancer address which packets can be routed to. */
 export function isBalanced(service: ServiceModel): boolean {
-  return service.type === "LoadBalancer" && service.loadBalancerIPs.some(isIPv4);
+  return service.type === "LoadBalancer" && service.loadBalancerIPs.length > 0;
 }
 
 function planService(service: ServiceModel, nodes: readonly NodeModel[], healthOf: HealthOf): VipPort[] {
   const check = { port: checkPort(service) };
-  const candidates = nodes.map((node) => candidateOf(node, healthOf({ ...place(node), port: check.port })));
-  return service.loadBalancerIPs.filter(isIPv4).flatMap((address) =>
-    service.ports.map(({ protocol, port }) => ({
+  return service.loadBalancerIPs.flatMap((address) => {
+    const candidates = nodes.map((node) =>
+      candidateOf(node, address, healthOf({ ...place(node), port: check.port })),
+    );
+    return service.ports.map(({ protocol, port }) => ({
       service: `${service.namespace}/${service.name}`,
       address,
       protocol,
@@ -78,8 +80,8 @@ function planService(service: ServiceModel, nodes: readonly NodeModel[], healthO
       algorithm: algorithmOf(service),
       check,
       candidates,
-    })),
-  );
+    }));
+  });
 }
 
 export function algorithmOf(service: ServiceModel): VipPort["algorithm"] {
@@ -96,9 +98,10 @@ function checkPort(service: ServiceModel): number {
   return own ?? HEALTHZ_PORT;
 }
 
-function candidateOf(node: NodeModel, health: Health): Candidate {
-  const { name, address } = node;
-  const barred = barredReason(node);
+function candidateOf(node: NodeModel, vip: string, health: Health): Candidate {
+  const { name } = node;
+  const address = addressFor(node, vip);
+  const barred = barredReason(node, vip);
   if (barred !== undefined) return { name, address, eligible: false, reason: barred };
   switch (health.state) {
     case "healthy":
@@ -110,8 +113,14 @@ function candidateOf(node: NodeModel, health: Health): Candidate {
   }
 }
 
-/** Why a node never gets connections from outside, whatever its health; undefined if it may. */
-export function barredReason(node: NodeModel): string | undefined {
+/** The address by which a node is reached for a load-balancer address: that of the same family, else the primary one. */
+export function addressFor(node: NodeModel, vip: string): string {
+  return node.addresses.find((one) => familyOf(one) === familyOf(vip)) ?? node.address;
+}
+
+/** Why a node never gets connections to an address from outside, whatever its health; undefined if it may. */
+export function barredReason(node: NodeModel, vip: string): string | undefined {
+  if (familyOf(addressFor(node, vip)) !== familyOf(vip)) return `the node has no ${familyOf(vip)} address`;
   if (node.excludedFromLoadBalancers === true) {
     return "labelled node.kubernetes.io/exclude-from-external-load-balancers";
   }

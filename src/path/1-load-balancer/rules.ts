@@ -1,7 +1,16 @@
-/** The plan as nftables rules and routes of the edge. Pure text. */
+/** The plan as nftables rules and routes of the edge, one table for each address family. Pure text. */
+import { familyOf, type IpFamily } from "#lib/ip";
 import type { LoadBalancerPlan, VipPort } from "./plan.ts";
 
-const table = "inroad-lb";
+const words: Readonly<Record<IpFamily, { readonly ip: string; readonly type: string }>> = {
+  IPv4: { ip: "ip", type: "ipv4_addr" },
+  IPv6: { ip: "ip6", type: "ipv6_addr" },
+};
+
+/** `ip inroad-lb`, `ip6 inroad-lb`. */
+function tableOf(family: IpFamily): string {
+  return `${words[family].ip} inroad-lb`;
+}
 
 /** Marks of nodes; a mark is never used for another node, because old connections still bear it. */
 export type Marks = ReadonlyMap<string, number>;
@@ -26,13 +35,15 @@ export interface Rules {
 
 export const noRules: Rules = { chains: new Map(), choose: new Map(), vips: new Set(), gone: new Set() };
 
-export function renderRules(plan: LoadBalancerPlan, marks: Marks): Rules {
+/** The rules for the addresses of one family. */
+export function renderRules(plan: LoadBalancerPlan, marks: Marks, family: IpFamily = "IPv4"): Rules {
+  const ports = plan.ports.filter(({ address }) => familyOf(address) === family);
   const present = new Set(plan.nodes.map((node) => node.name));
   const gone = [...marks].filter(([name]) => plan.gone.includes(name) || !present.has(name));
   return {
-    chains: new Map(plan.ports.map((port) => [chainOf(port), ruleOf(port, marks)])),
-    choose: new Map(plan.ports.map((port) => [keyOf(port), `goto ${chainOf(port)}`])),
-    vips: new Set(plan.ports.map((port) => port.address)),
+    chains: new Map(ports.map((port) => [chainOf(port), ruleOf(port, marks)])),
+    choose: new Map(ports.map((port) => [keyOf(port), `goto ${chainOf(port)}`])),
+    vips: new Set(ports.map((port) => port.address)),
     gone: new Set(gone.map(([, mark]) => String(mark))),
   };
 }
@@ -42,14 +53,15 @@ function keyOf({ address, protocol, port }: VipPort): string {
 }
 
 function chainOf({ address, protocol, port }: VipPort): string {
-  return `vip-${address.replaceAll(".", "-")}-${protocol.toLowerCase()}-${port}`;
+  return `vip-${address.replaceAll(/[.:]/g, "-")}-${protocol.toLowerCase()}-${port}`;
 }
 
 /** The rule of one address and port: the mark of the next healthy node, or a refusal when there is none. */
 function ruleOf(port: VipPort, marks: Marks): string {
   const chosen = port.candidates.filter((candidate) => candidate.eligible);
   if (chosen.length === 0) return "goto refuse";
-  const next = port.algorithm === "source hash" ? "jhash ip saddr" : "numgen inc";
+  const next =
+    port.algorithm === "source hash" ? `jhash ${words[familyOf(port.address)].ip} saddr` : "numgen inc";
   const slots = chosen.map(({ name }, slot) => `${slot} : ${marks.get(name) ?? 0}`).join(", ");
   return `ct mark set ${next} mod ${chosen.length} map { ${slots} } meta mark set ct mark accept`;
 }
@@ -60,11 +72,13 @@ function ruleOf(port: VipPort, marks: Marks): string {
  * the client connects anew, and what begins anew gets another node.
  */
 export function baseScript(pool: string): string {
-  return `add table ip ${table}
-delete table ip ${table}
-table ip ${table} {
-  map choose { type ipv4_addr . inet_proto . inet_service : verdict; }
-  set vips { type ipv4_addr; }
+  const { ip, type } = words[familyOf(pool)];
+  const table = tableOf(familyOf(pool));
+  return `add table ${table}
+delete table ${table}
+table ${table} {
+  map choose { type ${type} . inet_proto . inet_service : verdict; }
+  set vips { type ${type}; }
   set gone { type mark; }
   chain refuse {
     meta l4proto tcp reject with tcp reset
@@ -75,24 +89,25 @@ table ip ${table} {
     ct direction reply accept
     ct mark @gone tcp flags & (syn | ack) != syn goto refuse
     ct mark != 0 ct mark != @gone meta mark set ct mark accept
-    ip daddr . meta l4proto . th dport vmap @choose
-    ip daddr @vips goto refuse
-    ip daddr ${pool} goto refuse
+    ${ip} daddr . meta l4proto . th dport vmap @choose
+    ${ip} daddr @vips goto refuse
+    ${ip} daddr ${pool} goto refuse
   }
 }
 `;
 }
 
 /** One transaction that turns the rules `have` into `want`; empty when they are equal. */
-export function changeScript(have: Rules, want: Rules): string {
+export function changeScript(have: Rules, want: Rules, family: IpFamily = "IPv4"): string {
+  const table = tableOf(family);
   const lines: string[] = [];
   for (const [chain, rule] of want.chains) {
     if (have.chains.get(chain) === rule) continue;
-    lines.push(`add chain ip ${table} ${chain}`, `flush chain ip ${table} ${chain}`);
-    lines.push(`add rule ip ${table} ${chain} ${rule}`);
+    lines.push(`add chain ${table} ${chain}`, `flush chain ${table} ${chain}`);
+    lines.push(`add rule ${table} ${chain} ${rule}`);
   }
   const elements = (verb: string, set: string, items: readonly string[]): void => {
-    if (items.length > 0) lines.push(`${verb} element ip ${table} ${set} { ${items.join(", ")} }`);
+    if (items.length > 0) lines.push(`${verb} element ${table} ${set} { ${items.join(", ")} }`);
   };
   elements("delete", "choose", without(have.choose, want.choose));
   elements(
@@ -105,7 +120,7 @@ export function changeScript(have: Rules, want: Rules): string {
     elements("add", set, without(want[set], have[set]));
   }
   for (const chain of without(have.chains, want.chains)) {
-    lines.push(`flush chain ip ${table} ${chain}`, `delete chain ip ${table} ${chain}`);
+    lines.push(`flush chain ${table} ${chain}`, `delete chain ${table} ${chain}`);
   }
   return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
 }
@@ -120,16 +135,19 @@ function without(
 const firstTable = 100;
 const firstPriority = 1000;
 
-/** `ip` lines that send packets with a node's mark to the node. */
+/** `ip` lines that send packets of a family with a node's mark to the node. */
 export function routeLines(
   mark: number,
   address: string | undefined,
   previous: string | undefined,
+  family: IpFamily = "IPv4",
 ): string[] {
+  const [option, everything] = family === "IPv4" ? ["", "0.0.0.0/0"] : ["-6 ", "::/0"];
   const routes = firstTable + mark;
   const rule = `fwmark ${mark} lookup ${routes} priority ${firstPriority + mark}`;
   if (address === previous) return [];
-  if (address === undefined) return [`rule del ${rule}`, `route flush table ${routes}`];
+  if (address === undefined)
+    return [`${option}rule del ${rule}`, `route delete ${everything} table ${routes}`];
   const route = `route replace default via ${address} dev eth0 table ${routes}`;
-  return previous === undefined ? [route, `rule add ${rule}`] : [route];
+  return previous === undefined ? [route, `${option}rule add ${rule}`] : [route];
 }

@@ -20,7 +20,7 @@ export interface RequestRecord {
   };
   backend?: { readonly namespace: string; readonly service: string; readonly port: number };
   dns?: { readonly name: string; readonly address: string; readonly answer: string };
-  /** The connection that carried the request: to `address:port` from `localAddress:localPort`. */
+  /** The connection that carried the request, or that could not be opened in time: to `address:port` from `localAddress:localPort`. */
   upstream?: {
     readonly address: string;
     readonly port: number;

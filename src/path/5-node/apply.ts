@@ -1,26 +1,21 @@
 /** Makes the planned network: node namespaces, the underlay that joins them, overlay, rules, pods. */
-import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
-import { bridgeBatch, closeNetNs, createNetNs, homeNetNs, ipBatch, nft, setSysctls } from "#kernel";
+import { InroadError } from "#lib/errors";
+import { closeNetNs, createNetNs, homeNetNs, ipBatch, nft, setSysctls } from "#kernel";
 import type { NetNs } from "#kernel";
 import type { Snapshot, SnapshotSource } from "#model";
-import {
-  nodeAnnotations,
-  nodeDevice,
-  planNode,
-  planRemote,
-  planRemotes,
-  planRules,
-  planUnderlay,
-  routerSysctls,
-} from "./plan.ts";
-import type { NodeIdentity, RemoteNode } from "./plan.ts";
-import { startPolicyPlane } from "./policy/apply.ts";
-import type { PolicyPlane } from "./policy/apply.ts";
+import { createMtuWatch, type MtuWatch, type NodeMtu } from "./mtu-watch.ts";
+import { overlays, planRemotes } from "./overlay.ts";
+import { planAttachment, planBridge, planDetachment, planNode } from "./plan.ts";
+import type { NodeIdentity } from "./plan.ts";
+import { startPolicyPlane, type PolicyPlane } from "./policy/apply.ts";
+import { createRemotes, type Remotes } from "./remotes.ts";
+import { planRules } from "./rules.ts";
 import { createSandboxes, setOptionalSysctls } from "./sandboxes.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import { defaultSettings } from "./settings.ts";
 import type { NodeNetworkSettings } from "./settings.ts";
+import { routerSysctls } from "./sysctls.ts";
 
 /** One node's network, for the components that live on it. */
 export interface NodeNetwork {
@@ -29,7 +24,9 @@ export interface NodeNetwork {
   readonly sandboxes: Sandboxes;
   /** The NetworkPolicies of its pods. */
   readonly policy: PolicyPlane;
-  /** To be put on the Node object, so that the other nodes find this one's tunnel. */
+  /** How large packets may be, as measured last. */
+  readonly mtu: () => NodeMtu;
+  /** To be put on the Node object, so that the other nodes find this one's pods. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
@@ -37,6 +34,12 @@ export interface NodesHandle {
   /** By node name; usable at once (namespaces exist), wired when `ready`. */
   readonly nodes: ReadonlyMap<string, NodeNetwork>;
   readonly ready: Promise<void>;
+  /** Makes the network of one more node; fulfilled when it is wired. Rejects with `NodeExists`, and as `ready` does. */
+  add(node: NodeIdentity): Promise<NodeNetwork>;
+  /** Takes a node's namespace and its place on the underlay away; its pods' sandboxes must be gone. Idempotent. */
+  remove(name: string): Promise<void>;
+  /** Measures what the paths between the nodes carry, now instead of within ten seconds; devices follow. */
+  measurePaths(): Promise<void>;
   /** Resolves when what the newest snapshot says of remote nodes and of policies is in the kernel. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -49,37 +52,42 @@ export interface NodesOptions {
   readonly settings?: NodeNetworkSettings;
 }
 
+interface Member {
+  readonly network: NodeNetwork;
+  readonly remotes: Remotes;
+  readonly mtu: MtuWatch;
+}
+
 /**
- * Builds the underlay in this thread's home namespace and one namespace per node, then follows the snapshots: the
- * overlay entries of a node come and go with its Node object.
+ * Builds the underlay in this thread's home namespace and one namespace per node, then follows the snapshots: what a
+ * node knows of another one comes and goes with its Node object.
  * @throws by `ready`: `IpFailed`, `NftFailed`, `MissingProgram`, or an errno's name.
  */
 export function startNodes(options: NodesOptions): NodesHandle {
   const { source, log, settings = defaultSettings } = options;
-  const nodes = new Map(options.nodes.map((node) => [node.name, createNode(node, options)]));
-  const overlays = [...nodes.values()].map((network) => createOverlay(network, log));
+  const home = homeNetNs();
+  const nodes = new Map<string, NodeNetwork>();
+  const members = new Map<string, Member>();
 
-  const build = async (): Promise<void> => {
-    setSysctls(homeNetNs(), routerSysctls);
-    setOptionalSysctls(homeNetNs());
-    const ends = [...nodes.values()].map(({ node, ns }) => ({ node, path: ns.path }));
-    await ipBatch(homeNetNs(), planUnderlay(settings, ends));
-    await Promise.all(
-      [...nodes.values()].flatMap(({ node, ns }) => [
-        ipBatch(ns, planNode(node, settings)),
-        nft(ns, planRules(node, settings)),
-      ]),
-    );
-    // The rules may have brought connection tracking, and its sysctls, into the kernel just now.
-    for (const { ns } of nodes.values()) setOptionalSysctls(ns);
+  const join = (node: NodeIdentity): NodeNetwork => {
+    if (nodes.has(node.name)) throw new InroadError("NodeExists", `there is a node ${node.name} already`);
+    const { network, mtu } = createNode(node, { source, log, settings });
+    nodes.set(node.name, network);
+    members.set(node.name, { network, mtu, remotes: createRemotes(network.ns, settings.overlay, log) });
+    return network;
   };
-
-  const policies = [...nodes.values()].map(({ policy }) => policy);
-  const wired = Promise.all([build(), ...policies.map((policy) => policy.ready)]);
   const follow = (snapshot: Snapshot): void => {
-    for (const overlay of overlays) overlay.set(planRemotes(snapshot, overlay.name));
+    for (const [name, { remotes }] of members) remotes.set(planRemotes(snapshot, name, settings.overlay));
   };
-  const ready = wired.then(() => follow(source.current()));
+  const build = async (): Promise<void> => {
+    setSysctls(home, routerSysctls(settings));
+    setOptionalSysctls(home, settings);
+    await ipBatch(home, planBridge(settings));
+    await wire([...nodes.values()], settings);
+  };
+
+  for (const node of options.nodes) join(node);
+  const ready = build().then(() => follow(source.current()));
   const unsubscribe = source.subscribe(
     (snapshot) =>
       void ready.then(
@@ -87,116 +95,100 @@ export function startNodes(options: NodesOptions): NodesHandle {
         () => undefined,
       ),
   );
+  const remove = async (name: string): Promise<void> => {
+    const member = members.get(name);
+    if (member === undefined) return;
+    members.delete(name);
+    nodes.delete(name);
+    member.mtu.close();
+    await Promise.all([member.remotes.close(), member.network.policy.close().catch(() => undefined)]);
+    for (const line of planDetachment(member.network.node))
+      await ipBatch(home, [line]).catch(() => undefined);
+    closeNetNs(member.network.ns);
+  };
+
+  const measurePaths = async (): Promise<void> => {
+    await ready;
+    const known = [...members].map(([name, { mtu }]) =>
+      mtu.measure(planRemotes(source.current(), name, settings.overlay)),
+    );
+    await Promise.all(known);
+  };
+  const stopMeasuring = every(MEASURE_MS, measurePaths);
 
   return {
     nodes,
     ready,
+    measurePaths,
+    async add(node) {
+      await ready;
+      const network = join(node);
+      await wire([network], settings);
+      follow(source.current());
+      return network;
+    },
+    remove,
     settled: async () => {
       await ready;
-      const programmed = policies.map((policy) => policy.programmed(source.current()));
-      await Promise.all([...overlays.map((overlay) => overlay.settled()), ...programmed]);
+      const snapshot = source.current();
+      const programmed = [...nodes.values()].map(({ policy }) => policy.programmed(snapshot));
+      await Promise.all([...[...members.values()].map(({ remotes }) => remotes.settled()), ...programmed]);
     },
     async close() {
+      stopMeasuring();
       unsubscribe();
       await ready.catch(() => undefined);
-      const planes = policies.map((policy) => policy.close().catch(() => undefined));
-      await Promise.all([...overlays.map((overlay) => overlay.close()), ...planes]);
-      const devices = [settings.underlay.bridge, ...[...nodes.keys()].map((name) => nodeDevice(name))];
-      for (const device of devices) {
-        await ipBatch(homeNetNs(), [`link delete ${device}`]).catch(() => undefined);
-      }
-      for (const { ns } of nodes.values()) closeNetNs(ns);
+      await Promise.all([...members.keys()].map(remove));
+      await ipBatch(home, [`link delete ${settings.underlay.bridge}`]).catch(() => undefined);
     },
   };
 }
 
-function createNode(node: NodeIdentity, options: NodesOptions): NodeNetwork {
-  const { source, log, settings = defaultSettings } = options;
+const MEASURE_MS = 10_000;
+
+/** Does something again and again, never twice at a time; what it throws is its own matter. */
+function every(ms: number, action: () => Promise<void>): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let over = false;
+  const wait = (): void => {
+    if (over) return;
+    timer = setTimeout(() => void action().then(wait, wait), ms);
+    timer.unref();
+  };
+  wait();
+  return () => {
+    over = true;
+    clearTimeout(timer);
+  };
+}
+
+function createNode(
+  node: NodeIdentity,
+  { source, log, settings }: Required<Omit<NodesOptions, "nodes">>,
+): Pick<Member, "network" | "mtu"> {
   const ns = createNetNs(node.name);
-  setSysctls(ns, routerSysctls);
-  setOptionalSysctls(ns);
+  setSysctls(ns, routerSysctls(settings));
+  setOptionalSysctls(ns, settings);
+  const annotations = overlays[settings.overlay].annotations(node);
+  const sandboxes = createSandboxes(node, ns, settings);
+  const mtu = createMtuWatch({ ns, sandboxes, settings, log });
   const policy = startPolicyPlane({ source, node: node.name, ns, log: log.child(`policies ${node.name}`) });
-  return {
-    node,
-    ns,
-    sandboxes: createSandboxes(node, ns, settings),
-    policy,
-    annotations: nodeAnnotations(node),
-  };
+  return { network: { node, ns, sandboxes, policy, mtu: mtu.current, annotations }, mtu };
 }
 
-interface Overlay {
-  readonly name: string;
-  set(wanted: readonly RemoteNode[]): void;
-  settled(): Promise<void>;
-  close(): Promise<void>;
-}
-
-const RETRY_MS = 200;
-
-/** Keeps one node's entries for the others equal to what was wanted last; a failed program is tried again. */
-function createOverlay({ node, ns }: NodeNetwork, log: Log): Overlay {
-  let wanted: readonly RemoteNode[] = [];
-  let have: readonly RemoteNode[] = [];
-  let work = Promise.resolve();
-  let queued = false;
-  let closed = false;
-
-  const sync = async (): Promise<void> => {
-    queued = false;
-    const target = wanted;
-    const gone = have.filter((remote) => !target.some((other) => same(remote, other)));
-    const fresh = target.filter((remote) => !have.some((other) => same(remote, other)));
-    if (gone.length === 0 && fresh.length === 0) return;
-    try {
-      for (const remote of gone) await removeRemote(ns, remote);
-      have = have.filter((remote) => !gone.includes(remote));
-      const add = fresh.map((remote) => planRemote(remote));
-      await Promise.all([
-        ipBatch(
-          ns,
-          add.flatMap(({ ip }) => ip),
-        ),
-        bridgeBatch(
-          ns,
-          add.flatMap(({ bridge }) => bridge),
-        ),
-      ]);
-      have = [...have, ...fresh];
-    } catch (error) {
-      if (closed) return;
-      log.warn(`overlay of ${node.name} not updated, trying again`, { reason: messageOf(error) });
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      enqueue();
-    }
-  };
-  const enqueue = (): void => {
-    if (queued) return;
-    queued = true;
-    work = work.then(sync);
-  };
-
-  return {
-    name: node.name,
-    set(next) {
-      wanted = next;
-      enqueue();
-    },
-    settled: () => work,
-    close() {
-      closed = true;
-      return work;
-    },
-  };
-}
-
-/** What is already gone (its device, say) does not matter. */
-async function removeRemote(ns: NetNs, remote: RemoteNode): Promise<void> {
-  const { removeIp, removeBridge } = planRemote(remote);
-  for (const line of removeIp) await ipBatch(ns, [line]).catch(() => undefined);
-  for (const line of removeBridge) await bridgeBatch(ns, [line]).catch(() => undefined);
-}
-
-function same(a: RemoteNode, b: RemoteNode): boolean {
-  return a.name === b.name && a.address === b.address && a.podCIDR === b.podCIDR && a.vtepMac === b.vtepMac;
+/** Joins nodes to the underlay and puts their devices, routes and rules in place. */
+async function wire(networks: readonly NodeNetwork[], settings: NodeNetworkSettings): Promise<void> {
+  await ipBatch(
+    homeNetNs(),
+    networks.flatMap(({ node, ns }) => planAttachment(node, ns.path, settings)),
+  );
+  await Promise.all(
+    networks.flatMap(({ node, ns, policy }) => [
+      ipBatch(ns, planNode(node, settings)),
+      nft(ns, planRules(node, settings)),
+      policy.ready,
+    ]),
+  );
+  // The rules may have brought connection tracking, and its sysctls, into the kernel just now.
+  for (const { ns } of networks) setOptionalSysctls(ns, settings);
 }

@@ -24,6 +24,24 @@ const nodes: NodeModel[] = [
     ready: true,
   },
   {
+    name: "plain",
+    address: "172.30.0.14",
+    addresses: ["172.30.0.14", "fd00:172:30::14"],
+    podCIDR: "10.244.3.0/24",
+    podCIDRs: ["10.244.3.0/24", "fd00:10:244:3::/64"],
+    overlay: "host-gw",
+    ready: true,
+  },
+  {
+    name: "gateway",
+    address: "172.30.0.15",
+    addresses: ["172.30.0.15", "fd00:172:30::15"],
+    podCIDR: "10.244.4.0/24",
+    podCIDRs: ["10.244.4.0/24", "fd00:10:244:4::/64"],
+    overlay: "host-gw",
+    ready: true,
+  },
+  {
     name: "silent",
     address: "172.30.0.13",
     addresses: ["172.30.0.13"],
@@ -54,6 +72,7 @@ const pods = [
   pod("near", "node-a", "10.244.0.2"),
   pod("far", "node-b", "10.244.1.2"),
   pod("lost", "silent", "10.244.2.2"),
+  pod("beyond", "plain", "10.244.3.2", { addresses: ["10.244.3.2", "fd00:10:244:3::2"] }),
   pod("host", "node-b", "172.30.0.12", {
     hostNetwork: true,
     ports: [{ containerPort: 9100, protocol: "TCP" }],
@@ -77,7 +96,9 @@ const snapshot: Snapshot = {
   nodes: new Map(nodes.map((node) => [node.name, node])),
   pods: new Map(pods.map((one) => [`default/${one.name}`, one])),
   podsByAddress: new Map(
-    pods.filter(({ hostNetwork }) => !hostNetwork).map((one) => [one.address ?? "", one]),
+    pods
+      .filter(({ hostNetwork }) => !hostNetwork)
+      .flatMap((one) => one.addresses.map((address): [string, PodModel] => [address, one])),
   ),
 };
 
@@ -116,6 +137,23 @@ test("a pod of another node is reached through the overlay, encapsulated to that
   assert.ok(outcome.kind === "next" && outcome.alternatives[0]?.name === "default/far");
 });
 
+test("with plain routes the packet goes to that node as it is, in both families", () => {
+  const crossings = [
+    ["10.244.3.2", "172.30.0.14", "10.244.3.0/24 via 172.30.0.14 dev eth0"],
+    ["fd00:10:244:3::2", "fd00:172:30::14", "fd00:10:244:3::/64 via fd00:172:30::14 dev eth0 metric 1024"],
+  ] as const;
+  for (const [address, via, route] of crossings) {
+    const { steps, outcome } = ask(address, { node: "gateway" });
+    const [across, deliver] = steps;
+    assert.deepEqual([across?.component, across?.action], ["node gateway", "route"]);
+    assert.equal(across?.to, `node plain (${via})`);
+    assert.deepEqual(across?.predicted, [route]);
+    assert.deepEqual(across?.rewrites, []);
+    assert.equal(deliver?.component, "node plain");
+    assert.ok(outcome.kind === "next" && outcome.alternatives[0]?.name === "default/beyond");
+  }
+});
+
 const ends: readonly [what: string, address: string, kind: string, reason: RegExp][] = [
   [
     "an address of this node that no pod has",
@@ -126,6 +164,14 @@ const ends: readonly [what: string, address: string, kind: string, reason: RegEx
   ["an address of another node that no pod has", "10.244.1.77", "rejected", /node node-b answers/],
   ["a part of the pod network that no node owns", "10.244.99.1", "rejected", /no pod has the address/],
   ["a pod of a node that announced no tunnel end", "10.244.2.2", "rejected", /silent has not announced/],
+  [
+    "a pod of a node with another overlay",
+    "10.244.3.2",
+    "rejected",
+    /reached by host-gw, and node-a only knows vxlan/,
+  ],
+  ["an IPv6 address on a node without IPv6", "fd00:10:244:3::2", "rejected", /no address of the family/],
+  ["what is no address", "nowhere", "unknown", /not an address/],
   ["an address outside", "192.0.2.7", "unknown", /outside the cluster/],
   ["a node's own address with a port no pod declares", "172.30.0.12", "unknown", /is node node-b itself/],
 ];

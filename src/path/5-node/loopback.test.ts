@@ -11,7 +11,8 @@ import { createLoopbackNodes } from "./loopback.ts";
 const ports = { TCP: createPortTable(), UDP: createPortTable() };
 const map: LoopbackMap = { networks: layOut(0, ["10.244.0.0/16"]), moved: true, ports };
 const place = (name: string, address: string): LoopbackPlace => ({ name, address, map });
-const identity = { name: "node-a", address: "172.30.0.11", podCIDR: "10.244.0.0/24" };
+const [address, podCIDR] = ["172.30.0.11", "10.244.0.0/24"];
+const identity = { name: "node-a", address, addresses: [address], podCIDR, podCIDRs: [podCIDR] };
 const podOf = (name: string) => ({ namespace: "default", name, uid: `uid-${name}` });
 
 test("each pod gets an address of its node, the same one when asked again, and another than other pods", async () => {

@@ -9,6 +9,7 @@ import type { PodIdentity } from "./sandboxes.ts";
 interface LoopbackSandbox {
   readonly ns: LoopbackPlace;
   readonly address: string;
+  readonly addresses: readonly string[];
 }
 
 export interface LoopbackNodeNetwork {
@@ -54,7 +55,8 @@ function createSandboxes(
       const known = sandboxes.get(uid);
       if (known !== undefined) return known;
       const address = pool.take();
-      const made = { ns: network.place(`pod ${namespace}/${name}`, address), address };
+      const ns = network.place(`pod ${namespace}/${name}`, address);
+      const made = { ns, address, addresses: [address] };
       sandboxes.set(uid, made);
       return made;
     },

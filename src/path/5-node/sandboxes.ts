@@ -1,17 +1,23 @@
 /** Pod namespaces of one node: made, wired to the node, and taken away. */
 import { codeOf } from "#lib/errors";
+import { addressAt, ipv4ToNumber, parseCidr } from "#lib/ip";
 import { closeNetNs, createNetNs, ipBatch, setSysctls } from "#kernel";
 import type { NetNs } from "#kernel";
 import { createAddressPool } from "./addresses.ts";
 import { createBatch } from "./batch.ts";
-import { optionalSysctls, planPod, podLink, podMtu, podSysctls } from "./plan.ts";
+import { podMtu } from "./plan.ts";
 import type { NodeIdentity } from "./plan.ts";
+import { planPod, podLink } from "./pod-link.ts";
 import type { NodeNetworkSettings } from "./settings.ts";
+import { optionalSysctls, podSysctls } from "./sysctls.ts";
 
-/** A pod's network: its namespace and its address. */
+/** A pod's network: its namespace and its addresses. */
 export interface Sandbox {
   readonly ns: NetNs;
+  /** IPv4. */
   readonly address: string;
+  /** One of each family, in the order of the node's pod CIDRs. */
+  readonly addresses: readonly string[];
 }
 
 export interface PodIdentity {
@@ -25,6 +31,8 @@ export interface Sandboxes {
   create(pod: PodIdentity): Promise<Sandbox>;
   /** Idempotent. The address rests before it is used again. */
   remove(pod: PodIdentity): Promise<void>;
+  /** Gives all pods, those to come too, links of this MTU. */
+  resize(mtu: number): Promise<void>;
   /** The sandbox of the pod with this uid, once it is made. */
   find(uid: string): Sandbox | undefined;
 }
@@ -33,19 +41,22 @@ export function createSandboxes(node: NodeIdentity, ns: NetNs, settings: NodeNet
   const pool = createAddressPool(node.podCIDR);
   const nodeBatch = createBatch((lines) => ipBatch(ns, lines));
   const sandboxes = new Map<string, Promise<Sandbox & { remove: readonly string[] }>>();
-  const finished = new Map<string, Sandbox>();
+  const finished = new Map<string, Sandbox & { readonly device: string }>();
+  let mtu = podMtu(settings);
 
   const build = async (pod: PodIdentity): Promise<Sandbox & { remove: readonly string[] }> => {
     const address = pool.take();
     const podNs = newNs(pod, () => pool.release(address));
-    const plan = planPod(podLink(pod, address), podMtu(settings), podNs.path);
+    const addresses = addressesBeside(node, address);
+    const link = podLink(pod, addresses);
+    const plan = planPod(link, mtu, podNs.path);
     try {
-      setSysctls(podNs, podSysctls);
-      setOptionalSysctls(podNs);
+      setSysctls(podNs, podSysctls(settings));
+      setOptionalSysctls(podNs, settings);
       await nodeBatch.run(plan.node, plan.remove);
       await ipBatch(podNs, plan.pod);
-      finished.set(pod.uid, { ns: podNs, address });
-      return { ns: podNs, address, remove: plan.remove };
+      finished.set(pod.uid, { ns: podNs, address, addresses, device: link.device });
+      return { ns: podNs, address, addresses, remove: plan.remove };
     } catch (error) {
       pool.release(address);
       closeNetNs(podNs);
@@ -55,6 +66,14 @@ export function createSandboxes(node: NodeIdentity, ns: NetNs, settings: NodeNet
 
   return {
     find: (uid) => finished.get(uid),
+    async resize(next) {
+      mtu = next;
+      for (const { ns: podNs, device } of finished.values()) {
+        // A pod that has just gone has no link any more.
+        await ipBatch(ns, [`link set ${device} mtu ${mtu}`]).catch(() => undefined);
+        await ipBatch(podNs, [`link set eth0 mtu ${mtu}`]).catch(() => undefined);
+      }
+    },
     create(pod) {
       const made = sandboxes.get(pod.uid) ?? build(pod);
       sandboxes.set(pod.uid, made);
@@ -79,6 +98,12 @@ export function createSandboxes(node: NodeIdentity, ns: NetNs, settings: NodeNet
   };
 }
 
+/** A pod has the same place in each pod CIDR of its node: 10.244.1.7 goes with fd00:10:244:1::7. */
+function addressesBeside({ podCIDR, podCIDRs }: NodeIdentity, address: string): readonly string[] {
+  const place = ipv4ToNumber(address) - parseCidr(podCIDR).base;
+  return podCIDRs.map((cidr) => addressAt(cidr, place));
+}
+
 function newNs({ namespace, name }: PodIdentity, onFailure: () => void): NetNs {
   try {
     return createNetNs(`pod ${namespace}/${name}`);
@@ -89,8 +114,8 @@ function newNs({ namespace, name }: PodIdentity, onFailure: () => void): NetNs {
 }
 
 /** Sets what the kernel has of `optionalSysctls`. */
-export function setOptionalSysctls(ns: NetNs): void {
-  for (const [key, value] of Object.entries(optionalSysctls)) {
+export function setOptionalSysctls(ns: NetNs, settings: NodeNetworkSettings): void {
+  for (const [key, value] of Object.entries(optionalSysctls(settings))) {
     try {
       setSysctls(ns, { [key]: value });
     } catch (error) {

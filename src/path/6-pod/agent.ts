@@ -261,7 +261,9 @@ async function register(client: Client, node: AgentNode, clock: Clock): Promise<
       { type: "merge" },
     );
   }
-  const status = nodeStatus(node, now);
+  const { addresses, ...others } = nodeStatus(node, now);
+  // Addresses are merged by their type, and two InternalIPs would become one: a kubelet replaces the list, too.
+  const status = { ...others, addresses: [...addresses, { $patch: "replace" }] };
   await client.patch(nodes, node.name, undefined, { status }, { type: "strategic", subresource: "status" });
 }
 

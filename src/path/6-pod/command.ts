@@ -144,7 +144,7 @@ async function sourcesFor(
   return {
     pod: place.pod,
     // A program that listens on its pod's address must be able to.
-    podIP: reachEnd(place.ns, place.address, 0).address,
+    podIPs: place.addresses.map((address) => reachEnd(place.ns, address, 0).address),
     node: place.node,
     services: {
       ...(specOf(place.pod).enableServiceLinks === false ? {} : settings.serviceVariables(namespace)),

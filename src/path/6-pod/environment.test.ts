@@ -14,8 +14,8 @@ const sources: EnvironmentSources = {
     metadata: { name: "p", namespace: "ns", uid: "u", labels: { app: "api" } },
     spec: { containers: [] },
   },
-  podIP: "10.244.0.2",
-  node: { name: "node-a", address: "172.30.0.11" },
+  podIPs: ["10.244.0.2", "fd00:10:244::2"],
+  node: { name: "node-a", address: "172.30.0.11", addresses: ["172.30.0.11", "fd00:172:30::11"] },
   lookup: (kind, name) => values[`${kind}/${name}`],
   services: { LEVEL: "from a service" },
   capacity: { cpu: 2000, memory: 1024 },
@@ -53,7 +53,9 @@ const fields: readonly [path: string, value: string][] = [
   ["spec.nodeName", "node-a"],
   ["spec.serviceAccountName", "default"],
   ["status.hostIP", "172.30.0.11"],
+  ["status.hostIPs", "172.30.0.11,fd00:172:30::11"],
   ["status.podIP", "10.244.0.2"],
+  ["status.podIPs", "10.244.0.2,fd00:10:244::2"],
 ];
 for (const [fieldPath, value] of fields) {
   test(`the downward API gives ${fieldPath}`, () => {

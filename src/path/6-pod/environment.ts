@@ -6,8 +6,9 @@ import { asPod } from "./pod-object.ts";
 /** What variables may refer to. */
 export interface EnvironmentSources {
   readonly pod: KubeObject;
-  readonly podIP: string;
-  readonly node: { readonly name: string; readonly address: string };
+  /** The primary one first. */
+  readonly podIPs: readonly string[];
+  readonly node: { readonly name: string; readonly address: string; readonly addresses: readonly string[] };
   /** Text values of a ConfigMap or Secret in the pod's namespace; undefined if there is none. */
   readonly lookup: (
     kind: "ConfigMap" | "Secret",
@@ -83,7 +84,7 @@ function missing(kind: string, name: string): string {
 const mapField = /^metadata\.(labels|annotations)\['([^']+)'\]$/;
 
 /** The downward API's fields (https://kubernetes.io/docs/concepts/workloads/pods/downward-api/). */
-function podField(path: string, { pod, podIP, node }: EnvironmentSources): Value {
+function podField(path: string, { pod, podIPs, node }: EnvironmentSources): Value {
   const { metadata = {}, spec } = asPod(pod);
   const fields: Record<string, string> = {
     "metadata.name": metadata.name ?? "",
@@ -92,9 +93,9 @@ function podField(path: string, { pod, podIP, node }: EnvironmentSources): Value
     "spec.nodeName": node.name,
     "spec.serviceAccountName": spec?.serviceAccountName ?? "default",
     "status.hostIP": node.address,
-    "status.hostIPs": node.address,
-    "status.podIP": podIP,
-    "status.podIPs": podIP,
+    "status.hostIPs": node.addresses.join(","),
+    "status.podIP": podIPs[0] ?? "",
+    "status.podIPs": podIPs.join(","),
   };
   const [, map, key] = mapField.exec(path) ?? [];
   if (key !== undefined) return (map === "labels" ? metadata.labels : metadata.annotations)?.[key] ?? "";

@@ -1,4 +1,5 @@
 /** What happens to a flow that reached a pod's network namespace. Pure. */
+import { withPort } from "#lib/ip";
 import { selects } from "#model";
 import type { Explanation, Flow, Outcome, Place, PodModel, ServicePort, Snapshot, Step } from "#model";
 
@@ -24,14 +25,15 @@ export function explain(snapshot: Snapshot, place: PodPlace, flow: Flow): Explan
     const reason = `there is no pod ${key}`;
     return { steps: [], outcome: { kind: "unknown", reason }, assumptions: [] };
   }
-  const { port } = flow.destination;
+  const { address = pod.address ?? "?", port } = flow.destination;
+  const end = withPort(address, port);
   const listener = whoListens(snapshot, pod, flow);
   const step: Step = {
     hop: "6-pod",
     component: `pod ${key}`,
     action: listener === undefined ? "refuse" : "deliver",
     from: flow.source.address,
-    to: `${pod.address ?? "?"}:${port}`,
+    to: end,
     evaluated: [
       {
         what: `port ${port}/${flow.protocol}`,
@@ -41,7 +43,7 @@ export function explain(snapshot: Snapshot, place: PodPlace, flow: Flow): Explan
       ...notes(pod),
     ],
     rewrites: [],
-    predicted: listener === undefined ? [] : [`LISTEN ${pod.address ?? "?"}:${port} ${flow.protocol}`],
+    predicted: listener === undefined ? [] : [`LISTEN ${end} ${flow.protocol}`],
   };
   return { steps: [step], outcome: outcomeOf(pod, flow, listener), assumptions: [] };
 }

@@ -4,9 +4,12 @@ import type { KubeObject } from "#kube";
 
 export interface AgentNode {
   readonly name: string;
-  /** InternalIP. */
+  /** The IPv4 one of `addresses`; the agent itself listens there. */
   readonly address: string;
-  readonly podCIDR: string;
+  /** InternalIPs, the primary one first. */
+  readonly addresses: readonly string[];
+  /** One of each family, the primary one first. */
+  readonly podCIDRs: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
 }
@@ -28,16 +31,20 @@ export function nodeObject(node: AgentNode, now: string): KubeObject {
       },
       annotations: { ...node.annotations },
     },
-    spec: { podCIDR: node.podCIDR, podCIDRs: [node.podCIDR] },
+    spec: { podCIDR: node.podCIDRs[0], podCIDRs: [...node.podCIDRs] },
     status: nodeStatus(node, now),
   };
 }
 
-export function nodeStatus({ name, address }: AgentNode, now: string): Record<string, unknown> {
+/** The status without what others set; `now` is RFC 3339 with whole seconds. */
+export function nodeStatus(
+  { name, addresses }: AgentNode,
+  now: string,
+): { readonly addresses: readonly Record<string, string>[] } & Record<string, unknown> {
   const resources = { cpu: String(cpus().length), memory: `${Math.floor(totalmem() / 1024)}Ki`, pods: "110" };
   return {
     addresses: [
-      { type: "InternalIP", address },
+      ...addresses.map((address) => ({ type: "InternalIP", address })),
       { type: "Hostname", address: name },
     ],
     capacity: resources,

@@ -15,9 +15,17 @@ import type { AnsweredRequest, Runner } from "./runner.ts";
 import { podStatus } from "./status.ts";
 import type { InitView } from "./status.ts";
 
+interface PodNetwork {
+  readonly ns: NetPlace;
+  /** The primary one of `addresses`. */
+  readonly address: string;
+  /** One of each family. */
+  readonly addresses: readonly string[];
+}
+
 /** Makes and removes the network of pods; the node hop provides it. */
 export interface Sandboxes {
-  create(pod: PodId): Promise<{ readonly ns: NetPlace; readonly address: string }>;
+  create(pod: PodId): Promise<PodNetwork>;
   remove(pod: PodId): Promise<void>;
 }
 
@@ -28,7 +36,7 @@ export interface Policies {
 }
 
 export interface PodContext {
-  readonly node: { readonly name: string; readonly address: string };
+  readonly node: { readonly name: string; readonly address: string; readonly addresses: readonly string[] };
   /** The node's namespace: for probes, and for pods in the host's network. */
   readonly nodeNs: NetPlace;
   readonly sandboxes: Sandboxes;
@@ -81,7 +89,7 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
   );
   let object = first;
   let lives: ContainerLife[] = [];
-  let address: string | undefined;
+  let addresses: readonly string[] = [];
   let ending: Promise<void> | undefined;
   let gone = false;
   /** Fulfilled when the pod is to end. */
@@ -92,7 +100,7 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
       object,
       node,
       startTime,
-      address,
+      addresses,
       init: [...initViews.values()],
       containers: lives.length === 0 ? notYet : lives.map((life) => life.view()),
     };
@@ -106,8 +114,8 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
       (container) => context.runnerFor(object, container).kind === "stand-in",
     );
 
-  const sandbox = async (): Promise<{ ns: NetPlace; address: string }> => {
-    if (spec.hostNetwork === true) return { ns: context.nodeNs, address: node.address };
+  const sandbox = async (): Promise<PodNetwork> => {
+    if (spec.hostNetwork === true) return { ...node, ns: context.nodeNs };
     for (;;) {
       try {
         return await context.sandboxes.create(id);
@@ -142,7 +150,7 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
 
   const build = async (): Promise<void> => {
     const place = await sandbox();
-    address = place.address;
+    addresses = place.addresses;
     await untilProtected(place.address);
     const plan = ports();
     lives = longRunning(spec).map((container) => {
@@ -154,6 +162,7 @@ export function startPod(first: KubeObject, context: PodContext): PodLife {
           node,
           ns: place.ns,
           address: place.address,
+          addresses: place.addresses,
           log,
           ports: plan.get(container.name) ?? [],
         },

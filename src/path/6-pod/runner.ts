@@ -41,9 +41,11 @@ export interface AnsweredRequest {
 export interface ContainerPlace {
   readonly pod: KubeObject;
   readonly container: Container;
-  readonly node: { readonly name: string; readonly address: string };
+  readonly node: { readonly name: string; readonly address: string; readonly addresses: readonly string[] };
   readonly ns: NetPlace;
   readonly address: string;
+  /** One of each family, `address` first. */
+  readonly addresses: readonly string[];
   readonly ports: readonly Port[];
   readonly output: ContainerLog;
   readonly log: Log;

@@ -105,10 +105,7 @@ function startStandIn(place: ContainerPlace): RunningContainer {
     for (const [key, port] of wanted) {
       if (listeners.has(key)) continue;
       try {
-        listeners.set(
-          key,
-          port.protocol === "TCP" ? listenTcp(place, port.port, http, sockets) : echoUdp(place, port.port),
-        );
+        listeners.set(key, listenOn(place, port, http, sockets));
       } catch (error) {
         place.log.warn(`stand-in cannot listen on ${key}`, { reason: messageOf(error) });
         place.output.line(`cannot listen on ${key}: ${messageOf(error)}`);
@@ -140,19 +137,47 @@ function firstBehaviour({ pod, output }: ContainerPlace): Behaviour {
   return goodBehaviour;
 }
 
+/** One port in each of the pod's address families. */
+function listenOn(
+  place: ContainerPlace,
+  { port, protocol }: Port,
+  http: HttpServer,
+  sockets: Set<Socket>,
+): { close(): void } {
+  const open: { close(): void }[] = [];
+  const close = (): void => open.forEach((listener) => listener.close());
+  try {
+    for (const address of listenAddresses(place)) {
+      open.push(
+        protocol === "TCP" ? listenTcp(place, address, port, http, sockets) : echoUdp(place, address, port),
+      );
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { close };
+}
+
 /** Requests of all ports go to one HTTP server. */
-function listenTcp(place: ContainerPlace, port: number, http: HttpServer, sockets: Set<Socket>): TcpServer {
+function listenTcp(
+  place: ContainerPlace,
+  address: string,
+  port: number,
+  http: HttpServer,
+  sockets: Set<Socket>,
+): TcpServer {
   const server = createTcpServer((socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     http.emit("connection", socket);
   });
   server.on("error", (error) => place.log.warn("stand-in TCP", { reason: messageOf(error) }));
-  return server.listen({ fd: tcpListener(place.ns, listenAddress(place), port) });
+  return server.listen({ fd: tcpListener(place.ns, address, port) });
 }
 
-function echoUdp(place: ContainerPlace, port: number): dgram.Socket {
-  const socket = dgram.createSocket("udp4");
+function echoUdp(place: ContainerPlace, address: string, port: number): dgram.Socket {
+  const socket = dgram.createSocket(address.includes(":") ? "udp6" : "udp4");
   socket.on("message", (datagram, peer) => {
     // Port 0 cannot be answered.
     if (peer.port === 0) return;
@@ -166,13 +191,14 @@ function echoUdp(place: ContainerPlace, port: number): dgram.Socket {
     socket.send(`${JSON.stringify(text)}\n`, peer.port, peer.address);
   });
   socket.on("error", (error) => place.log.warn("stand-in UDP", { reason: messageOf(error) }));
-  socket.bind({ fd: udpSocket(place.ns, listenAddress(place), port) });
+  socket.bind({ fd: udpSocket(place.ns, address, port) });
   return socket;
 }
 
 /** In the node's own network a pod must not take the port on every address (node ports live there too). */
-function listenAddress({ address, node }: ContainerPlace): string {
-  return address === node.address ? address : "0.0.0.0";
+function listenAddresses({ address, addresses, node }: ContainerPlace): readonly string[] {
+  if (address === node.address) return addresses;
+  return addresses.map((one) => (one.includes(":") ? "::" : "0.0.0.0"));
 }
 
 function identity(place: ContainerPlace, port: number): Record<string, unknown> {

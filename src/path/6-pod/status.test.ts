@@ -32,9 +32,9 @@ const ended = (exitCode: number) => ({
 function view(containers: readonly ContainerView[], more: Partial<PodView> = {}): PodView {
   return {
     object: { metadata: { name: "p" }, spec: { containers: containers.map((one) => one.container) } },
-    node: { name: "node-a", address: "172.30.0.11" },
+    node: { name: "node-a", address: "172.30.0.11", addresses: ["172.30.0.11", "fd00:172:30::11"] },
     startTime: at,
-    address: "10.244.0.2",
+    addresses: ["10.244.0.2", "fd00:10:244::2"],
     init: [],
     containers,
     ...more,
@@ -49,8 +49,13 @@ test("a pod whose containers run and are ready is Running and Ready", () => {
   const status = podStatus(view([container("a"), container("b")]), now);
   assert.equal(status.phase, "Running");
   assert.deepEqual(
-    [status.hostIP, status.podIP, status.podIPs],
-    ["172.30.0.11", "10.244.0.2", [{ ip: "10.244.0.2" }]],
+    [status.hostIP, status.hostIPs, status.podIP, status.podIPs],
+    [
+      "172.30.0.11",
+      [{ ip: "172.30.0.11" }, { ip: "fd00:172:30::11" }],
+      "10.244.0.2",
+      [{ ip: "10.244.0.2" }, { ip: "fd00:10:244::2" }],
+    ],
   );
   assert.deepEqual(
     ["PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready"].map(
@@ -137,10 +142,7 @@ test("what is only pretended is said in a condition", () => {
 });
 
 test("without a network yet there is no address, and the pod is Pending", () => {
-  const status = podStatus(
-    view([container("a", { state: waiting, ready: false })], { address: undefined }),
-    now,
-  );
+  const status = podStatus(view([container("a", { state: waiting, ready: false })], { addresses: [] }), now);
   assert.deepEqual(
     [status.phase, status.podIP, condition(status, "PodReadyToStartContainers")?.status],
     ["Pending", undefined, "False"],

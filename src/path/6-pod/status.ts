@@ -7,10 +7,10 @@ import { asPod, isSidecar, specOf } from "./pod-object.ts";
 /** What the agent knows of a pod. */
 export interface PodView {
   readonly object: KubeObject;
-  readonly node: { readonly name: string; readonly address: string };
+  readonly node: { readonly name: string; readonly address: string; readonly addresses: readonly string[] };
   readonly startTime: string;
-  /** Once the sandbox is there. */
-  readonly address: string | undefined;
+  /** Empty until the sandbox is there. */
+  readonly addresses: readonly string[];
   readonly init: readonly InitView[];
   /** Sidecars and ordinary containers. */
   readonly containers: readonly ContainerView[];
@@ -28,7 +28,7 @@ const simulatedCondition = "inroad.dev/Simulated";
 
 /** The status to be stored. `now` is RFC 3339 with whole seconds. */
 export function podStatus(view: PodView, now: string): PodStatus {
-  const { address, node } = view;
+  const { addresses, node } = view;
   const spec = specOf(view.object);
   const sidecars = new Set((spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
   const ordinary = view.containers.filter(({ container }) => !sidecars.has(container.name));
@@ -41,8 +41,8 @@ export function podStatus(view: PodView, now: string): PodStatus {
     phase: phaseOf(view, ordinary),
     conditions: conditions(view, now),
     hostIP: node.address,
-    hostIPs: [{ ip: node.address }],
-    ...(address === undefined ? {} : { podIP: address, podIPs: [{ ip: address }] }),
+    hostIPs: node.addresses.map((ip) => ({ ip })),
+    ...(addresses[0] === undefined ? {} : { podIP: addresses[0], podIPs: addresses.map((ip) => ({ ip })) }),
     startTime: view.startTime,
     ...(initStatuses.length === 0 ? {} : { initContainerStatuses: initStatuses }),
     containerStatuses: ordinary.map((one) => containerStatus(one)),
@@ -132,7 +132,7 @@ function conditions(view: PodView, now: string): PodCondition[] {
 type Wanted = Pick<PodCondition, "type" | "status" | "reason" | "message">;
 
 function wantedConditions(view: PodView): Wanted[] {
-  const { object, init, containers, address } = view;
+  const { object, init, containers, addresses } = view;
   const finished =
     containers.length > 0 &&
     containers.every(({ state }) => state.kind === "terminated" && state.exitCode === 0);
@@ -154,7 +154,7 @@ function wantedConditions(view: PodView): Wanted[] {
     names.length === 0 ? [] : [`container ${container.name}: ${names.join(", ")}`],
   );
   return [
-    { type: "PodReadyToStartContainers", status: address === undefined ? "False" : "True" },
+    { type: "PodReadyToStartContainers", status: addresses.length === 0 ? "False" : "True" },
     incomplete.length === 0
       ? { type: "Initialized", status: "True" }
       : {

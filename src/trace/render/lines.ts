@@ -1,4 +1,5 @@
 /** The lines of a text trace: one hop's heading, and what is said below it. */
+import { withPort } from "#lib/ip";
 import type { Check, TraceStep } from "../types.ts";
 import type { Paint } from "./paint.ts";
 
@@ -34,7 +35,7 @@ export function decisionLines({ decision }: TraceStep, { paint }: Context): read
   const rows = candidates.map(({ name, address, port, eligible, reason: why }) => ({
     mark: name === chosen ? paint.good("●") : eligible ? "○" : paint.dim("×"),
     name,
-    end: address === undefined ? "" : port === undefined ? address : `${address}:${port}`,
+    end: address === undefined ? "" : port === undefined ? address : withPort(address, port),
     why: why ?? "",
   }));
   const names = Math.max(0, ...rows.map(({ name }) => name.length));

@@ -68,6 +68,10 @@ export class Connecting {
   /** What the client is told when the time is up. */
   timedOut(): ConnectFailure {
     if (this.#phase === "resolving") return { status: 504, reason: "looking up the service took too long" };
+    const [address, local] = [this.#record.dns?.address, this.#upstream?.local()];
+    // By its own end it can be found where its packets were kept back.
+    if (address !== undefined && local !== undefined) this.#noteUpstream(address, local);
+    this.#record.error = `connecting to ${address ?? "the service"} took too long`;
     // Without endpoints the node rejects, but ICMP errors are few per second: the connection may only run out of time.
     return this.#context.reach(this.#decision) === "none"
       ? this.#noEndpoints()
@@ -110,6 +114,11 @@ export class Connecting {
     if (this.#phase !== "connecting" || this.#upstream === undefined) return;
     this.#phase = "over";
     this.#record.timings.connected = this.#elapsed();
+    this.#noteUpstream(address, local);
+    this.#host.ready(this.#upstream);
+  }
+
+  #noteUpstream(address: string, local: { readonly address: string; readonly port: number }): void {
     this.#record.upstream = {
       address,
       port: upstreamPort(this.#decision, address),
@@ -117,7 +126,6 @@ export class Connecting {
       localPort: local.port,
       attempts: this.#attempts,
     };
-    this.#host.ready(this.#upstream);
   }
 
   /** A refused connection was never used, so trying again is safe for every method, and the kernel picks another pod. */

@@ -20,6 +20,8 @@ export interface Pipe {
 }
 
 export interface UpstreamPipe extends Pipe {
+  /** Its own end, once it is being opened. */
+  local(): { readonly address: string; readonly port: number } | undefined;
   /** The exchange is complete: lets the other side close, then closes. */
   release(): void;
 }

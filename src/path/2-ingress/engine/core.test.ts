@@ -56,7 +56,7 @@ function bench(resolve: () => Resolution | Promise<Resolution> = () => resolutio
       upstreams.push(events);
       const name = `up${upstreams.length}`;
       calls.push(`${name} dial ${address}:${port}`);
-      return { ...pipe(name), release: () => void calls.push(`${name} release`) };
+      return { ...pipe(name), local: () => local, release: () => void calls.push(`${name} release`) };
     },
     now: () => 0,
     date: () => new Date(0),
@@ -171,6 +171,9 @@ test("time runs out as 504 while resolving, connecting and waiting", async () =>
   const calls = connecting.calls();
   assert.equal(statusOf(calls), "504");
   assert.ok(calls.includes("up1 abort"));
+  const [record] = connecting.context.records.find("0".repeat(32));
+  assert.equal(record?.upstream?.localPort, local.port);
+  assert.match(record.error ?? "", /^connecting to \S+ took too long$/);
 
   const waiting = bench();
   waiting.send(get);

@@ -104,6 +104,10 @@ export function dial(address: string, port: number, events: UpstreamEvents): Ups
   socket.on("close", () => released || events.closed(failure));
   return {
     ...pipeOf(socket),
+    local: () => {
+      const { localAddress, localPort } = socket;
+      return localPort === undefined ? undefined : { address: localAddress ?? "", port: localPort };
+    },
     abort: () => {
       released = true;
       abort(socket);

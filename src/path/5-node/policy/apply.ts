@@ -44,10 +44,32 @@ export interface PolicyPlaneOptions {
   readonly log: Log;
 }
 
-interface Waiter {
-  readonly holds: (snapshot: Snapshot, place: number) => boolean;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+type Holds = (snapshot: Snapshot, place: number) => boolean;
+
+/** Those who wait for a snapshot in force of which something is true. */
+function createWaiters() {
+  let waiting: { readonly holds: Holds; resolve(): void; reject(error: Error): void }[] = [];
+  let newest: Parameters<Holds> | undefined;
+  let over: Error | undefined;
+  return {
+    until: (holds: Holds): Promise<void> =>
+      new Promise((resolve, reject) => {
+        if (newest !== undefined && holds(...newest)) return resolve();
+        if (over !== undefined) return reject(over);
+        waiting.push({ holds, resolve, reject });
+      }),
+    /** A snapshot came in force. */
+    announce(...now: Parameters<Holds>): void {
+      newest = now;
+      const reached = waiting.filter(({ holds }) => holds(...now));
+      waiting = waiting.filter((one) => !reached.includes(one));
+      for (const { resolve } of reached) resolve();
+    },
+    end(error: Error): void {
+      over = error;
+      for (const { reject } of waiting) reject(error);
+    },
+  };
 }
 
 /**
@@ -60,11 +82,10 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
   let inForce: readonly TableContent[] | undefined;
   /** Families that may have a table. */
   let present: Set<IpFamily> | undefined;
-  let newest: Snapshot | undefined;
+  const waiters = createWaiters();
   let done = 0;
   let wanted = 1;
   const places = new WeakMap<Snapshot, number>([[source.current(), wanted]]);
-  let waiters: Waiter[] = [];
   let working: Promise<void> | undefined;
 
   const step = async (): Promise<void> => {
@@ -78,11 +99,8 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
     if (scripts.length > 0) inForce = undefined;
     for (const script of scripts) await nft(ns, `${script}\n`);
     inForce = content;
-    newest = snapshot;
     done = place;
-    const reached = waiters.filter(({ holds }) => holds(snapshot, place));
-    waiters = waiters.filter((waiter) => !reached.includes(waiter));
-    for (const { resolve } of reached) resolve();
+    waiters.announce(snapshot, place);
   };
 
   const isBehind = (): boolean => !closing.signal.aborted && (done < wanted || inForce === undefined);
@@ -128,15 +146,9 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
     }
   };
 
-  const until = (holds: Waiter["holds"]): Promise<void> =>
-    new Promise((resolve, reject) => {
-      if (newest !== undefined && holds(newest, done)) return resolve();
-      if (closing.signal.aborted) return reject(new Error("the policies are closed"));
-      waiters.push({ holds, resolve, reject });
-    });
   const programmed = (snapshot: Snapshot): Promise<void> => {
     const from = places.get(snapshot) ?? wanted;
-    return until((_, place) => place >= from);
+    return waiters.until((_, place) => place >= from);
   };
 
   const unsubscribe = source.subscribe((snapshot) => {
@@ -151,9 +163,9 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
   return {
     ready,
     programmed,
-    covers: (pod, address) => until((snapshot) => holdsPod(snapshot, pod, address)),
+    covers: (pod, address) => waiters.until((snapshot) => holdsPod(snapshot, pod, address)),
     async denied() {
-      const sets = (inForce ?? []).flatMap(({ family }) =>
+      const sets = [...(await familiesWithTable(ns))].flatMap((family) =>
         directions.map((direction) => ({ direction, set: `${tableOf(family)} ${deniedSet(direction)}` })),
       );
       const read = sets.map(async ({ direction, set }) =>
@@ -165,7 +177,7 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
       unsubscribe();
       closing.abort();
       await Promise.all([working, checking]);
-      for (const { reject } of waiters) reject(new Error("the policies were closed"));
+      waiters.end(new Error("the policies were closed"));
       for (const script of rebuildScripts([], present ?? [])) await nft(ns, `${script}\n`);
     },
   };

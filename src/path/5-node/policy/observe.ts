@@ -1,7 +1,7 @@
 /** Which connections NetworkPolicies kept back on a node lately, read from the kernel's own record of them. */
 import type { PolicyDirection } from "#model";
 
-/** A connection that was kept back within the last minute: its ends as the node forwards it, before masquerading. */
+/** A connection that was kept back within the last minute: its ends as it leaves the node, before masquerading. */
 export interface DeniedConnection {
   readonly direction: PolicyDirection;
   /** `tcp`, `udp`, `sctp`. */

@@ -32,6 +32,7 @@ test("isolated pods are led to the policies of their namespace and dropped behin
   assert.deepEqual(rules(content, "egress"), []);
   assert.deepEqual(rules(content, "ingress"), [
     "ct state established,related accept",
+    "fib saddr type local accept",
     "ip saddr . ip daddr @itself accept",
     "ip daddr @isolated/x/ingress goto isolated/x/ingress",
   ]);

@@ -1,7 +1,7 @@
 /**
  * What a node's table `inroad-policy` must hold: pure. A connection is looked at where its source pod lives (egress) and
- * where its destination pod lives (ingress), when it is forwarded: Service addresses are translated by then, sources are
- * not masqueraded yet. What the node itself sends or receives is never forwarded, so policies do not bind it.
+ * where its destination pod lives (ingress), when it leaves: Service addresses are translated by then, sources are not
+ * masqueraded yet. What the node itself sends is exempt, and what is for the node itself does not leave.
  */
 import { familyOf } from "#lib/ip";
 import type { IpFamily } from "#lib/ip";
@@ -120,8 +120,12 @@ function planDirection(context: Context, direction: PolicyDirection): Pick<Table
     chains.set(name, [...jumps, `update @${deniedSet(direction)} { ${connectionOf(ip)} }`, "drop"]);
     dispatch.push(`${ip} ${self} @${name} goto ${name}`);
   }
-  const replies = ["ct state established,related accept", `${ip} saddr . ${ip} daddr @itself accept`];
-  chains.set(direction, dispatch.length === 0 ? [] : [...replies, ...dispatch]);
+  const exempt = [
+    "ct state established,related accept",
+    ...(direction === "ingress" ? ["fib saddr type local accept"] : []),
+    `${ip} saddr . ${ip} daddr @itself accept`,
+  ];
+  chains.set(direction, dispatch.length === 0 ? [] : [...exempt, ...dispatch]);
   return { sets, chains };
 }
 

@@ -4,10 +4,13 @@ import type { PolicyDirection } from "#model";
 import type { SetContent, TableContent } from "./plan.ts";
 import { words } from "./rules.ts";
 
-/** After the Service proxy has refused what no Service serves: a packet that it answers is no question of policy. */
+/**
+ * On the way out, since IPVS sends what it translated as if the node itself did, past the forward hook; and before anything
+ * is masqueraded (priority 100). What the Service proxy refuses is answered before.
+ */
 const hooks: Readonly<Record<PolicyDirection, string>> = {
-  egress: "{ type filter hook forward priority filter + 10; policy accept; }",
-  ingress: "{ type filter hook forward priority filter + 20; policy accept; }",
+  egress: "{ type filter hook postrouting priority 80; policy accept; }",
+  ingress: "{ type filter hook postrouting priority 90; policy accept; }",
 };
 
 /** Elements in one line of a script. */
