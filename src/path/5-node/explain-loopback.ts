@@ -17,7 +17,8 @@ export function explainLoopback(
   if (pod === undefined || pod.hostNetwork) {
     const { steps, ...rest } = explain(withoutPolicies(snapshot), place, flow);
     const kept = steps.filter(({ action }) => action !== "encapsulate");
-    return { ...rest, steps: kept.map((step) => ({ ...step, action: "connect", predicted: [] })) };
+    const connects = kept.map((step) => ({ ...step, action: "connect", predicted: [] }));
+    return { ...rest, steps: connects, assumptions: notKeptBack(snapshot, flow, address) };
   }
   const name = `${pod.namespace}/${pod.name}`;
   const where = pod.node === place.node ? "" : ` on ${pod.node ?? "no node"}`;

@@ -97,3 +97,14 @@ test("a policy that allows the connection changes nothing", () => {
     explainLoopback(snapshot, from, flowTo("10.244.1.5")),
   );
 });
+
+test("a policy that would keep a pod from an address outside is named, too", () => {
+  const inside = { podSelector, policyTypes: ["Egress"] };
+  const closed = exampleSnapshot({ networkPolicies: [policy("default/inside", inside)] });
+  const flow = { ...flowTo("203.0.113.128"), source: { address: "10.244.0.5" } };
+  const { assumptions } = explainLoopback(closed, from, flow);
+  assert.deepEqual(
+    assumptions.map(({ code }) => code),
+    ["PolicyNotInForce"],
+  );
+});
