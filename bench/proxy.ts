@@ -33,7 +33,7 @@ import { silentLog } from "#lib/log";
 import { compile } from "#model";
 import type { Snapshot } from "#model";
 import { startProxy } from "#path/proxy";
-import type { ProxyMode } from "#path/proxy";
+import type { KernelMode } from "#path/proxy";
 import { settableSource } from "../src/path/4-proxy/testing.ts";
 
 const UPDATES = 20;
@@ -144,7 +144,7 @@ async function connect(ns: NetNs, to: string): Promise<number> {
   return took;
 }
 
-async function measureProxy(mode: ProxyMode, count: number): Promise<Row> {
+async function measureProxy(mode: KernelMode, count: number): Promise<Row> {
   const { ns, close } = await makeNode();
   const services = Array.from({ length: count }, (_, index) => serviceObject(index));
   let slices = services.map((_, index) =>

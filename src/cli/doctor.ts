@@ -122,6 +122,8 @@ function programCheck(program: Program): Check {
   return { name: program.name, ok: false, required, detail, mend: installLine([program.package]) };
 }
 
+const withoutThem = "do without them: inroad up --proxy-mode userspace";
+
 function namespaceCheck(): Check {
   const probe = probeKernel("true");
   const root = process.getuid?.() === 0;
@@ -133,9 +135,9 @@ function namespaceCheck(): Check {
     required: true,
     detail: probe,
     mend: root
-      ? "this looks like a container without CAP_SYS_ADMIN: run it privileged"
+      ? `this looks like a container without CAP_SYS_ADMIN: run it privileged, or ${withoutThem}`
       : "as root: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000" +
-        " kernel.apparmor_restrict_unprivileged_userns=0 (those that exist), or run Inroad as root",
+        ` kernel.apparmor_restrict_unprivileged_userns=0 (those that exist), or run Inroad as root, or ${withoutThem}`,
   };
 }
 
@@ -184,6 +186,8 @@ function installLine(packages: readonly string[]): string {
 
 /** The quick part before a cluster starts: fails with exit status 2 and the command that installs what is missing. */
 export function preflight(proxyMode: string): void {
+  // Without namespaces only mapped commands need a program (setpriv), and say so when they start.
+  if (proxyMode === "userspace") return;
   requirePrograms(programs.filter(({ without }) => without === undefined));
   requireMode(proxyMode);
 }

@@ -1,20 +1,16 @@
-/** Runs programs at a place of the cluster: in its network namespace, with its resolver, with the cluster's root rights. */
+/**
+ * Runs programs at a place of the cluster: in its network namespace, with its resolver, with the cluster's root rights. Where there
+ * are no namespaces, with variables that lead programs to the place's proxy.
+ */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { constants } from "node:os";
 import { Command } from "commander";
-import { InroadError, codeOf } from "#lib/errors";
+import { InroadError, codeOf, messageOf } from "#lib/errors";
+import type { PlaceEntrance } from "#cluster";
 import { ask } from "./control.ts";
 import { nameOption } from "./options.ts";
 import { firstProcess, stateDir } from "./state.ts";
-
-/** How to enter a place, as the cluster tells it. */
-interface PlaceEntrance {
-  /** Descriptor number of the network namespace in the cluster's first process. */
-  readonly fd: number;
-  readonly resolvConf: string;
-  readonly nsswitchConf: string;
-}
 
 /** The fixed program that gives the command a resolver of its own; its arguments are data, never text. */
 const withResolver =
@@ -57,11 +53,15 @@ function takeName(args: readonly string[], name: string): { name: string; rest: 
 /** Runs a command at a place with our own standard streams. Returns its exit status. */
 async function execAt(name: string, from: string, command: readonly string[]): Promise<number> {
   const entrance = await ask<PlaceEntrance>(name, `/place?from=${encodeURIComponent(from)}`);
+  if ("variables" in entrance) {
+    const [program = "", ...args] = command;
+    return runHere(program, args, { ...process.env, ...entrance.variables });
+  }
   const init = firstProcess(stateDir(name));
   if (init === undefined)
     throw new InroadError("NotRunning", `no cluster "${name}" is up`, { exitStatus: 1 });
   const user = process.getuid?.() === 0 ? [] : ["--user", "--preserve-credentials"];
-  const child = spawn(
+  return runHere(
     "nsenter",
     [
       ...[`--target=${init}`, ...user, "--mount", "--pid", `--wdns=${process.cwd()}`],
@@ -69,23 +69,32 @@ async function execAt(name: string, from: string, command: readonly string[]): P
       ...["unshare", "--mount", "--", "sh", "-c", withResolver, "sh"],
       ...[entrance.resolvConf, entrance.nsswitchConf, ...command],
     ],
-    // Our own launcher set this one; it is not for other programs.
-    { stdio: "inherit", env: { ...process.env, NODE_COMPILE_CACHE: undefined } },
+    process.env,
   );
+}
+
+/** Runs a program with our standard streams and passes signals on. Returns its exit status. */
+function runHere(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  // Our own launcher set this one; it is not for other programs.
+  const child = spawn(program, args, { stdio: "inherit", env: { ...env, NODE_COMPILE_CACHE: undefined } });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
-    child.once("error", (error) =>
-      reject(
-        codeOf(error) === "ENOENT"
-          ? new InroadError("MissingProgram", "nsenter is not found", {
-              mend: "run `inroad doctor`",
-              cause: error,
-            })
-          : error,
-      ),
-    );
+    child.once("error", (error) => {
+      if (program === "nsenter") return reject(cannotStart(error));
+      // As a shell would end: not found, or found and not to be run.
+      console.error(`inroad: cannot run ${program}: ${messageOf(error)}`);
+      resolve(codeOf(error) === "ENOENT" ? 127 : 126);
+    });
     child.once("exit", (code, signal) =>
       resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]),
     );
+  });
+}
+
+function cannotStart(error: Error): Error {
+  if (codeOf(error) !== "ENOENT") return error;
+  return new InroadError("MissingProgram", "nsenter is not found", {
+    mend: "run `inroad doctor`",
+    cause: error,
   });
 }

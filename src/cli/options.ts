@@ -1,4 +1,5 @@
 import { Option } from "commander";
+import type { ProxyMode } from "#path/proxy";
 
 /** `--name`, the same for every verb. */
 export function nameOption(): Option {
@@ -33,7 +34,7 @@ export interface UpOptions {
   readonly kustomize?: string;
   readonly nodes: number;
   readonly zones: readonly string[];
-  readonly proxyMode: "nftables" | "iptables" | "ipvs";
+  readonly proxyMode: ProxyMode;
   readonly overlay: "vxlan" | "host-gw";
   readonly ipFamilies: "ipv4" | "dual";
   readonly publish: readonly string[];

@@ -21,6 +21,7 @@ export function describeReady(status: ClusterStatus, facts: ReadyFacts): string 
     const why = passedOver.length === 0 ? "" : `   (${passedOver.slice(0, 3).join(", ")})`;
     lines.push(`  load balancer port ${port} -> 127.0.0.1:${hostPort}${why}`);
   }
+  for (const note of status.notes) lines.push(`  ${note}`);
   lines.push(`  ${facts.egress}`);
   if (!status.ready) lines.push(`  warning: still waiting for ${status.waitingFor.join(", ")}`);
   for (const finding of status.findings.filter(({ severity }) => severity !== "info")) {

@@ -49,10 +49,18 @@ async function tracedAcrossNodes(
       headers: {},
       dryRun: false,
     });
-    const crossed = document.steps.some(({ hop, to }) => hop === "5-node" && to.startsWith("node "));
+    const crossed = document.steps.some(
+      ({ stage, component }) => stage === 6 && crossesFrom(component, document.verdict.pod?.node),
+    );
     if (crossed || tries === traceTries || exitStatusOf(document) !== 0)
       return { document, crossed, nodes: nodes.length };
   }
+}
+
+/** Whether a step of `node NAME` on the way to a pod is another node's than the pod's. */
+function crossesFrom(component: string, podNode: string | undefined): boolean {
+  const [, node] = /^node (\S+)$/.exec(component) ?? [];
+  return node !== undefined && podNode !== undefined && node !== podNode;
 }
 
 function countBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, number> {

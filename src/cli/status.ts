@@ -25,9 +25,15 @@ function describeStatus(status: ClusterStatus, pid: number | undefined): string 
   const state = status.ready ? "ready" : `not ready: waiting for ${status.waitingFor.join(", ")}`;
   const sections = [
     `cluster "${status.name}" (pid ${pid}, ${status.proxyMode}, ${status.overlay}, ${status.rootless ? "rootless" : "root"}): ${state}`,
+    status.notes.join("\n"),
     table(
       ["NODE", "ADDRESS", "READY", "MTU"],
-      status.nodes.map((node) => [node.name, node.addresses.join(","), yes(node.ready), String(node.mtu)]),
+      status.nodes.map((node) => [
+        node.name,
+        node.addresses.join(","),
+        yes(node.ready),
+        node.mtu === 0 ? "-" : String(node.mtu),
+      ]),
     ),
     table(
       ["NAMESPACE", "POD", "NODE", "ADDRESS", "READY"],

@@ -2,7 +2,7 @@
  * Holds a cluster: a process in the host's namespaces that starts the cluster process in its own, lends it sockets of
  * the host, and ends when it ends. Every process of the cluster descends from this one; killing either ends all.
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { getServers } from "node:dns";
@@ -87,14 +87,15 @@ async function run(options: UpOptions, prepared: Prepared): Promise<number> {
   const started = performance.now();
   const { stateDir, api, published } = prepared;
   const log = openSync(join(stateDir, "log"), "a", 0o600);
-  const child = startCluster(log);
+  const inNamespaces = options.proxyMode !== "userspace";
+  const child = startCluster(log, inNamespaces);
   const line = createLine(child);
   const exited = new Promise<string>((resolve) => {
     child.once("exit", (code, signal) => resolve(signal ?? `exit status ${code}`));
     child.once("error", (error) => resolve(error.message));
   });
   const ready = whenReady(child, (text) => writeSync(log, `${text}\n`));
-  const egress = openWayOut(stateDir, line, booted(child));
+  const egress = inNamespaces ? openWayOut(stateDir, line, booted(child)) : hostsWayOut();
   const stopRequested = stopSignal();
   try {
     const [authority, input] = await Promise.all([createAuthority(), readInput(options)]).catch(
@@ -137,6 +138,8 @@ function createLine(child: ChildProcess): Line {
     },
     lend: (message, handle) => {
       if (child.connected) child.send(message, handle, {}, () => handle.close());
+      // Nobody is there to take it; open, it would keep this process alive.
+      else handle.close();
     },
     onMessage: (listener) => child.on("message", listener),
   };
@@ -224,6 +227,11 @@ async function openWayOut(
   }
 }
 
+/** Without namespaces nothing keeps pods from the networks of the host, and nothing needs to be opened. */
+function hostsWayOut(): Promise<Pick<Egress, "words" | "close">> {
+  return Promise.resolve({ words: "pods use the host's own network", close: () => Promise.resolve() });
+}
+
 /** Fulfilled when the cluster process runs in its namespaces, with its descriptor of its home network, or has ended. */
 function booted(child: ChildProcess): Promise<number | undefined> {
   return new Promise((resolve) => {
@@ -242,18 +250,22 @@ async function untilEnd(exited: Promise<string>, stop: Promise<"stop">): Promise
   return 1;
 }
 
-/** Starts the cluster process in namespaces of its own; it dies with us whatever happens to us. */
-function startCluster(log: number): ChildProcess {
+/** Starts the cluster process, in namespaces of its own where there are any; it dies with us whatever happens to us. */
+function startCluster(log: number, inNamespaces: boolean): ChildProcess {
+  const cluster = ["--disable-warning=ExperimentalWarning", fileURLToPath(entryUrl("cluster/main"))];
+  // A session of its own: Ctrl-C is for us, and we stop it in order.
+  const options: SpawnOptions = { stdio: ["ignore", log, log, "ipc"], detached: true };
+  // It ends when our line to it does.
+  if (!inNamespaces) return spawn(process.execPath, cluster, options);
   const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
   return spawn(
     "setpriv",
     [
       ...["--pdeathsig", "KILL", "unshare", ...user, "--net", "--mount", "--pid"],
       ...["--fork", "--kill-child=KILL", "--mount-proc"],
-      ...[process.execPath, "--disable-warning=ExperimentalWarning", fileURLToPath(entryUrl("cluster/main"))],
+      ...[process.execPath, ...cluster],
     ],
-    // A session of its own: Ctrl-C is for us, and we stop it in order.
-    { stdio: ["ignore", log, log, "ipc"], detached: true },
+    options,
   );
 }
 

@@ -60,10 +60,24 @@ async function holdCluster(options: UpOptions): Promise<number> {
 function refuseUnbuilt(options: UpOptions): void {
   if (options.kustomize !== undefined) throw notBuilt("--kustomize");
   if (options.dataDir !== undefined) throw notBuilt("--data-dir");
-  const mode: string = options.proxyMode;
-  if (mode === "userspace") throw notBuilt(`--proxy-mode ${mode}`);
+  if (options.proxyMode === "userspace") refuseForLoopback(options);
   if (options.detach && (options.once || options.show !== undefined)) {
     throw new InroadError("ConflictingOptions", "--detach goes with neither --once nor --show");
+  }
+}
+
+function refuseForLoopback({ overlay, ipFamilies }: UpOptions): void {
+  if (overlay !== "vxlan") {
+    throw new InroadError("ConflictingOptions", "--proxy-mode userspace has no overlay", {
+      where: "--overlay",
+      mend: "leave it out: all nodes share one network of the host",
+    });
+  }
+  if (ipFamilies !== "ipv4") {
+    throw new InroadError("ConflictingOptions", "--proxy-mode userspace has no IPv6", {
+      where: "--ip-families",
+      mend: "leave it out: Linux has one IPv6 loopback address only",
+    });
   }
 }
 

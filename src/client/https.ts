@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { InroadError } from "#lib/errors";
 import { isIPv4, isIPv6 } from "#lib/ip";
 import type { ApiRequest, ApiResponse, Transport } from "./types.ts";
@@ -11,6 +12,11 @@ export interface HttpsOptions {
   readonly ca?: string;
   /** The name that the server's certificate must carry; its IP address if not given. */
   readonly serverName?: string;
+  /** How the address and port of the server are reached, where they are not what a socket connects to. */
+  readonly connect?: (
+    address: string,
+    port: number,
+  ) => { readonly host: string; readonly port: number; readonly localAddress?: string };
   /** Bearer token. */
   readonly token?: string;
   /** Client certificate and key (PEM). */
@@ -27,7 +33,8 @@ export interface ClosableTransport extends Transport {
 
 /** Carries requests over TLS with kept-alive connections, one request each at a time (HTTP/1.1). */
 export function httpsTransport(options: HttpsOptions): ClosableTransport {
-  const server = serverAddress(options.server);
+  const named = serverAddress(options.server);
+  const server = options.connect?.(named.host, named.port) ?? named;
   const agent = new Agent({
     keepAlive: true,
     maxSockets: 64,
@@ -35,6 +42,13 @@ export function httpsTransport(options: HttpsOptions): ClosableTransport {
     ...(options.cert === undefined ? {} : { cert: options.cert }),
     ...(options.key === undefined ? {} : { key: options.key }),
     ...(options.serverName === undefined ? {} : { servername: options.serverName }),
+    // The certificate is that of the address we were given, wherever it leads.
+    ...(server.host === named.host
+      ? {}
+      : {
+          checkServerIdentity: (_: string, certificate: PeerCertificate) =>
+            checkServerIdentity(named.host, certificate),
+        }),
   });
   const open = new Set<{ destroy(error?: Error): void }>();
   return {

@@ -2,15 +2,13 @@
 import { createServer, type Server as HttpsServer } from "node:https";
 import type { Server, Socket } from "node:net";
 import type { ApiServer } from "#api";
-import { tcpListener, type NetNs } from "#kernel";
-import { addresses } from "./config.ts";
 import type { Identity } from "./messages.ts";
 
-/** Listens on the control address; `use` adds further listening sockets. Client certificates are asked for, not required. */
+/** Listens on a socket (`fd`) at the control address; `use` adds further listening sockets. Client certificates are asked for, not required. */
 export function serveApi(
   api: ApiServer,
   identity: Identity,
-  home: NetNs,
+  fd: number,
 ): { readonly listening: Promise<void>; use(server: Server): void; close(): void } {
   const https: HttpsServer = createServer(
     {
@@ -26,7 +24,7 @@ export function serveApi(
   );
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   https.once("error", reject);
-  https.listen({ fd: tcpListener(home, addresses.control, addresses.apiPort) }, resolve);
+  https.listen({ fd }, resolve);
   const others: Server[] = [];
   return {
     listening,

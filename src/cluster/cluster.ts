@@ -13,22 +13,14 @@ import {
   type ProgrammedWatch,
 } from "#client";
 import { startControllers } from "#controllers";
-import { homeNetNs, ipBatch, startNftThread, startReaper, tcpConnect, tcpListener, udpSocket } from "#kernel";
+import { tcpConnect, tcpListener, udpSocket, type NetPlace } from "#kernel";
 import { kindByPlural, kinds, withLastApplied } from "#kube";
 import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
-import {
-  createOutside,
-  outsideAddresses,
-  startLoadBalancer,
-  startPublicDns,
-  type Outside,
-} from "#path/load-balancer";
-import { networkSettings, startNodes, type NodeNetwork, type NodesHandle } from "#path/node";
-import { startNodeAgent, type NodeAgent } from "#path/pod";
-import { startProxy, type Proxy } from "#path/proxy";
+import { startLoadBalancer, startPublicDns } from "#path/load-balancer";
+import { startNodeAgent, type NodeAgent, type NodeAgentOptions } from "#path/pod";
+import type { Proxy } from "#path/proxy";
 import { carrierOnlyTo, createSharedSocketCarrier } from "#serve/dns";
-import { useEgress } from "./egress.ts";
 import { serveApi } from "./api-listener.ts";
 import { components, prepareComponents } from "./components.ts";
 import { addresses, type ClusterConfig } from "./config.ts";
@@ -37,6 +29,7 @@ import { keepCertificate } from "./default-certificate.ts";
 import { createFaults } from "./faults.ts";
 import type { HostSide } from "./host-side.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
+import { layGround, type ClusterNetwork, type NodePlace } from "./network.ts";
 import { serveOrders } from "./orders.ts";
 import { relay } from "./publish.ts";
 import { createMembership } from "./membership.ts";
@@ -46,9 +39,6 @@ import { ingressAddress, statusOf } from "./status.ts";
 import { controllerName, ingressService, systemNamespace, systemObjects } from "./system.ts";
 import { createForwardLines, type ForwardLines } from "./threads.ts";
 import { unknownKinds } from "./unknown-kinds.ts";
-
-/** Answers to the host go back through the edge, as its requests came: the edge must see both ways of a connection. */
-const hostRoute = { to: addresses.hostLinks, via: addresses.edge };
 
 export interface Cluster {
   status(): ClusterStatus;
@@ -66,12 +56,9 @@ type Start = Extract<ToCluster, { type: "start" }>;
 /** Brings everything up; fulfilled when the cluster is ready, or has had long enough to become it. */
 export async function startCluster(start: Start, { host, identity, log }: Surroundings): Promise<Cluster> {
   const { config, objects } = start;
-  const home = homeNetNs();
-  startReaper();
-  startNftThread();
   const ingressReplicas = Math.min(2, config.nodes.length);
   prepareComponents(ingressReplicas);
-  await ipBatch(home, ["link set lo up"]);
+  const ground = await layGround(config, log);
   const secrets = {
     identity: await identity,
     tokens: { ingress: newToken(), dns: newToken() },
@@ -86,7 +73,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     authenticate: { tokens: users(secrets.tokens), clientCA: secrets.identity.caCertificate },
     debugToken: secrets.debugToken,
     kubernetesEndpoint: { address: addresses.control, port: addresses.apiPort },
-    dial: (address, port) => tcpConnect(home, address, port),
+    dial: (address, port) => tcpConnect(ground.home, address, port),
   });
   const transport = api.transport({ name: "system:inroad", groups: ["system:masters"] });
   const client = createClient(transport);
@@ -96,25 +83,11 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   const leases = createLeases(client, log);
   const dataPlanes = watchProgrammed(client, { log });
   const certificate = keepCertificate(host, source);
-  const base = networkSettings(config.ipFamilies, config.overlay);
-  const settings = { ...base, routes: [...base.routes, hostRoute] };
-  const network = startNodes({ nodes: config.nodes, source, settings, log: log.child("nodes") });
-  await Promise.all([network.ready, source.synced]);
-  const proxies = startProxies(network, { config, source, log, leases });
-  // What no rule translated and no pod has must end here: it would leave for the host's networks otherwise.
-  await ipBatch(
-    home,
-    [...config.serviceCIDRs, ...settings.podNetworks].map((cidr) => `route add unreachable ${cidr}`),
-  );
-  const listener = serveApi(api, secrets.identity, home);
+  const [network] = await Promise.all([ground.build({ source, log }), source.synced]);
+  const proxies = startProxies(network, { source, log, leases });
+  const listener = serveApi(api, secrets.identity, network.apiListener());
   await listener.listening;
   host.onApi((server) => listener.use(server));
-  const outside = await createOutside({
-    home,
-    bridge: settings.underlay.bridge,
-    families: config.ipFamilies,
-  });
-  await ipBatch(outside.edge, [`route add ${addresses.hostLinks} via ${addresses.control}`]);
   const controllers = startControllers({
     client,
     log: log.child("controllers"),
@@ -123,14 +96,14 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   });
   const balancer = startLoadBalancer({
     source,
-    edge: outside.edge,
-    pools: config.ipFamilies.map((family) => outsideAddresses[family].pool),
+    edge: network.edge,
+    writer: network.balance,
     log: log.child("load-balancer"),
     onProgrammed: leases.keep("load-balancer", "load-balancer", "edge").announce,
   });
-  const publicDns = startPublicNames(outside, source, log);
+  const publicDns = startPublicNames(network.internet, source, log);
   const forwards = createForwardLines();
-  useLoans(host, config, { outside, source, forwards, log });
+  useLoans(host, config, { network, source, forwards, log });
 
   // A pod whose first packets met no rules would be led astray for as long as its flow is remembered.
   await Promise.all([certificate.first, ...[...proxies.values()].map(({ ready }) => ready)]);
@@ -142,14 +115,15 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   const agents = new Map<string, NodeAgent>();
   // Each agent has a way of its own to the API server, for faults to cut.
   const ways = new Map<string, Severable>();
-  const runAgent = (node: NodeNetwork): Promise<void> => {
+  const runAgent = (node: NodePlace): Promise<void> => {
     const way = severable(transport);
     ways.set(node.node.name, way);
     const agent = startAgent(node, {
-      ...{ config, client: createClient(way.transport), source, log },
+      ...{ config, client: createClient(way.transport), source, log, components: parts },
       programmed: dataPlanes,
-      components: parts,
       debugToken: secrets.debugToken,
+      evidence: evidenceOf(network, proxies, node),
+      ...(network.variables === undefined ? {} : { variables: network.variables }),
     });
     agents.set(node.node.name, agent);
     return agent.ready;
@@ -164,7 +138,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     start: async (name) => {
       const node = network.nodes.get(name);
       if (node === undefined) return;
-      const proxy = startNodeProxy(node, { config, source, log, leases });
+      const proxy = startNodeProxy(network, name, { source, log, leases });
       proxies.set(name, proxy);
       await proxy.ready;
       await runAgent(node);
@@ -179,10 +153,11 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
       wantedNodes: network.nodes.size,
       balancer: balancer.current(),
     });
-  const faults = createFaults({ home, client, source, network, agents: ways });
+  const faults = createFaults({ client, source, network, agents: ways });
   const status = (): ClusterStatus =>
     statusOf(config, source.current(), missing(), {
-      mtuOf: (node) => network.nodes.get(node)?.mtu(),
+      notes: network.notes(source.current()),
+      mtuOf: (node) => network.nodes.get(node)?.mtu?.(),
       faults: faults.list(),
     });
   const orders = await serveOrders({
@@ -190,8 +165,6 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
     client,
     source,
     network,
-    outside,
-    balancer,
     proxies,
     secrets,
     status,
@@ -218,22 +191,16 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
 }
 
 /** The Service rules of each node, by its name. */
-function startProxies({ nodes }: NodesHandle, parts: ProxyParts): Map<string, Proxy> {
-  return new Map([...nodes].map(([name, node]) => [name, startNodeProxy(node, parts)]));
+function startProxies(network: ClusterNetwork, parts: ProxyParts): Map<string, Proxy> {
+  return new Map([...network.nodes.keys()].map((name) => [name, startNodeProxy(network, name, parts)]));
 }
 
-type ProxyParts = Pick<NodeParts, "config" | "source" | "log"> & { readonly leases: Leases };
+type ProxyParts = Pick<NodeParts, "source" | "log"> & { readonly leases: Leases };
 
-function startNodeProxy(
-  { node: { name }, ns }: NodeNetwork,
-  { config, source, log, leases }: ProxyParts,
-): Proxy {
+function startNodeProxy(network: ClusterNetwork, name: string, { source, log, leases }: ProxyParts): Proxy {
   const lease = leases.keep("proxy", `proxy-${name}`, name);
-  const proxy = startProxy({
+  const proxy = network.startProxy(name, {
     source,
-    node: name,
-    netns: ns,
-    mode: config.proxyMode,
     log: log.child(`proxy ${name}`),
     onProgrammed: lease.announce,
   });
@@ -268,6 +235,16 @@ function createLeases(client: Client, log: Log): Leases {
   };
 }
 
+function evidenceOf(
+  network: ClusterNetwork,
+  proxies: ReadonlyMap<string, Proxy>,
+  { node: { name } }: NodePlace,
+): NodeParts["evidence"] {
+  const proxy = proxies.get(name);
+  if (proxy === undefined) throw new Error(`node ${name} has no proxy`);
+  return network.evidence(name, proxy);
+}
+
 interface NodeParts {
   readonly config: ClusterConfig;
   readonly client: Client;
@@ -276,10 +253,12 @@ interface NodeParts {
   readonly log: Log;
   readonly components: ReturnType<typeof components>;
   readonly debugToken: string;
+  readonly evidence: NodeAgentOptions["evidence"];
+  readonly variables?: NonNullable<NodeAgentOptions["variables"]>;
 }
 
 /** Runs the pods of a node. */
-function startAgent({ node, ns, sandboxes, policy, annotations }: NodeNetwork, parts: NodeParts): NodeAgent {
+function startAgent({ node, ns, sandboxes, policy, annotations }: NodePlace, parts: NodeParts): NodeAgent {
   const { config, log, ...rest } = parts;
   const zone = config.nodes.find(({ name }) => name === node.name)?.zone;
   const labels = zone === undefined ? {} : { "topology.kubernetes.io/zone": zone };
@@ -296,7 +275,7 @@ function startAgent({ node, ns, sandboxes, policy, annotations }: NodeNetwork, p
   });
 }
 
-function startPublicNames({ internet }: Outside, source: LiveSnapshotSource, log: Log) {
+function startPublicNames(internet: NetPlace, source: LiveSnapshotSource, log: Log) {
   return startPublicDns({
     source,
     listen: {
@@ -312,15 +291,15 @@ function useLoans(
   host: HostSide,
   config: ClusterConfig,
   {
-    outside,
+    network,
     source,
     forwards,
     log,
-  }: { outside: Outside; source: LiveSnapshotSource; forwards: ForwardLines; log: Log },
+  }: { network: ClusterNetwork; source: LiveSnapshotSource; forwards: ForwardLines; log: Log },
 ): void {
   host.onPort((port, server) =>
     relay(server, {
-      from: outside.internet,
+      from: network.internet,
       port,
       target: () => ingressAddress(source.current()),
       log: log.child("publish"),
@@ -331,7 +310,7 @@ function useLoans(
     forwards.serve(carrierOnlyTo(config.upstreamDns, carry));
   });
   host.onEgress((link) => {
-    useEgress(homeNetNs(), link).catch((error: unknown) => log.warn("no way out", { why: messageOf(error) }));
+    network.useEgress(link).catch((error: unknown) => log.warn("no way out", { why: messageOf(error) }));
   });
 }
 

@@ -2,6 +2,7 @@ import { canonicalCidr } from "#lib/ip";
 import type { IpFamily, Overlay } from "#model";
 import type { NodeIdentity } from "#path/node";
 import type { CommandMapping } from "#path/pod";
+import type { ProxyMode } from "#path/proxy";
 
 /** What a cluster is made of; every value can be overridden by the command that starts it. */
 export interface ClusterConfig {
@@ -25,8 +26,6 @@ export interface ClusterConfig {
   /** Local commands that stand for containers (`inroad.yaml`), as parsed by the command line. */
   readonly commands: readonly CommandMapping[];
 }
-
-export type ProxyMode = "nftables" | "iptables" | "ipvs";
 
 export interface NodeConfig extends NodeIdentity {
   /** Label `topology.kubernetes.io/zone`. */

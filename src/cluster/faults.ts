@@ -1,20 +1,20 @@
 /** Makes faults inside of the cluster's own namespaces, and heals them. What is made is remembered until it is healed. */
-import { ipBatch, nft, run, tcpConnect, type NetNs } from "#kernel";
+import { ipBatch, isLoopback, nft, run, tcpConnect, type NetNs, type NetPlace } from "#kernel";
 import type { Client } from "#client";
 import { kindOf } from "#kube";
 import { InroadError, messageOf } from "#lib/errors";
 import { request as httpRequest } from "#lib/http";
-import { nodeDevice, type NodesHandle } from "#path/node";
+import { nodeDevice } from "#path/node";
 import type { Pod } from "kubernetes-types/core/v1.js";
 import type { Fault, FaultKind, SnapshotSource } from "#model";
 import { faultScript } from "./fault-rules.ts";
+import type { ClusterNetwork } from "./network.ts";
 import type { Severable } from "./severed.ts";
 
 export interface FaultsOptions {
-  readonly home: NetNs;
   readonly client: Client;
   readonly source: SnapshotSource;
-  readonly network: Pick<NodesHandle, "nodes">;
+  readonly network: Pick<ClusterNetwork, "home" | "nodes">;
   /** By node: its agent's way to the API server. */
   readonly agents: ReadonlyMap<string, Severable>;
 }
@@ -70,6 +70,12 @@ export function createFaults(options: FaultsOptions): Faults {
 }
 
 function check({ network, source }: FaultsOptions, faults: readonly Fault[], kind: FaultKind): void {
+  if (kind.kind !== "unready" && isLoopback(network.home)) {
+    throw usage(
+      `${kind.kind} cannot be made without network namespaces`,
+      "bring the cluster up with another --proxy-mode",
+    );
+  }
   const names = [...network.nodes.keys()];
   const nodes =
     kind.kind === "unready" ? [] : kind.kind === "partition" ? [kind.node, kind.other] : [kind.node];
@@ -103,7 +109,7 @@ async function carryOut(options: FaultsOptions, from: readonly Fault[], to: read
   const models = options.source.current().nodes;
   for (const [name, { ns }] of options.network.nodes) {
     const [before, after] = [faultScript(name, from, models), faultScript(name, to, models)];
-    if (before !== after) await nft(ns, after);
+    if (before !== after) await nft(namespaceOf(ns), after);
   }
 }
 
@@ -113,12 +119,16 @@ async function switchOne(options: FaultsOptions, fault: Fault, on: boolean): Pro
     case "node-down": {
       const agent = options.agents.get(fault.node);
       if (on) agent?.sever(`${fault.node} is down`);
-      await ipBatch(options.home, [`link set ${nodeDevice(fault.node)} ${on ? "down" : "up"}`]);
+      await ipBatch(namespaceOf(options.network.home), [
+        `link set ${nodeDevice(fault.node)} ${on ? "down" : "up"}`,
+      ]);
       if (!on) agent?.restore();
       return;
     }
     case "latency": {
-      const ns = options.network.nodes.get(fault.node)?.ns;
+      const place = options.network.nodes.get(fault.node)?.ns;
+      if (place === undefined) return undefined;
+      const ns = namespaceOf(place);
       return on ? delay(ns, fault.milliseconds) : undelay(ns);
     }
     case "unready":
@@ -127,7 +137,13 @@ async function switchOne(options: FaultsOptions, fault: Fault, on: boolean): Pro
   }
 }
 
-async function delay(ns: NetNs | undefined, milliseconds: number): Promise<void> {
+/** Rules and links are made in namespaces only; `check` has seen to it. */
+function namespaceOf(place: NetPlace): NetNs {
+  if (isLoopback(place)) throw new Error(`${place.name} is no namespace`);
+  return place;
+}
+
+async function delay(ns: NetNs, milliseconds: number): Promise<void> {
   const discipline = ["netem", "delay", `${milliseconds}ms`, "limit", "10000"];
   const { code, stderr } = await run(ns, "tc", ["qdisc", "replace", "dev", "eth0", "root", ...discipline]);
   if (code === 0) return;
@@ -138,7 +154,7 @@ async function delay(ns: NetNs | undefined, milliseconds: number): Promise<void>
 }
 
 /** The device's own queueing comes back by itself. */
-async function undelay(ns: NetNs | undefined): Promise<void> {
+async function undelay(ns: NetNs): Promise<void> {
   await run(ns, "tc", ["qdisc", "delete", "dev", "eth0", "root"]);
 }
 
@@ -174,7 +190,7 @@ function standInPort(pod: Pod | undefined): number | undefined {
     .find(({ protocol = "TCP" }) => protocol === "TCP")?.containerPort;
 }
 
-function post(ns: NetNs, address: string, port: number, path: string): Promise<void> {
+function post(ns: NetPlace, address: string, port: number, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (why: string): void =>
       reject(new InroadError("NoAnswer", `the stand-in at ${address}:${port} was not told: ${why}`));

@@ -3,9 +3,10 @@ import type { Client } from "#client";
 import { kindByPlural, type Resource } from "#kube";
 import { validate } from "#kube/server";
 import { InroadError } from "#lib/errors";
-import type { NodeIdentity, NodesHandle } from "#path/node";
+import type { NodeIdentity } from "#path/node";
 import type { NodeAgent } from "#path/pod";
 import type { Proxy } from "#path/proxy";
+import type { ClusterNetwork } from "./network.ts";
 import { longestCluster, nodeAt, type ClusterConfig } from "./config.ts";
 
 export interface Membership {
@@ -24,7 +25,7 @@ export interface Membership {
 export interface MembershipOptions {
   readonly config: ClusterConfig;
   readonly client: Client;
-  readonly network: NodesHandle;
+  readonly network: Pick<ClusterNetwork, "add" | "nodes" | "remove" | "settled">;
   /** What runs on each node; both are kept up to date. */
   readonly proxies: Map<string, Proxy>;
   readonly agents: Map<string, NodeAgent>;
@@ -96,7 +97,7 @@ export function createMembership({
 
 /** The lowest place whose addresses no node has. */
 function freePlace(
-  { nodes }: NodesHandle,
+  { nodes }: Pick<ClusterNetwork, "nodes">,
   { ipFamilies }: ClusterConfig,
   name: string | undefined,
 ): NodeIdentity {

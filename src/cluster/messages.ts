@@ -57,12 +57,14 @@ export interface ClusterStatus {
   readonly overlay: string;
   readonly ipFamilies: readonly string[];
   readonly rootless: boolean;
+  /** What users should know of its network. */
+  readonly notes: readonly string[];
   readonly nodes: readonly {
     readonly name: string;
     readonly address: string;
     readonly addresses: readonly string[];
     readonly ready: boolean;
-    /** Of its pods' links, in bytes: what the paths to other nodes carry. */
+    /** Of its pods' links, in bytes: what the paths to other nodes carry; 0 where there are no such links. */
     readonly mtu: number;
   }[];
   readonly pods: readonly {

@@ -3,14 +3,13 @@ import { join } from "node:path";
 import type { Client, LiveSnapshotSource } from "#client";
 import { InroadError } from "#lib/errors";
 import type { ObjectRef } from "#model";
-import type { Outside } from "#path/load-balancer";
-import type { NodesHandle } from "#path/node";
 import { serveControl } from "./control.ts";
 import type { Membership } from "./membership.ts";
 import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
 import { faultOrders } from "./fault-orders.ts";
 import type { Faults } from "./faults.ts";
-import { findPlace, writeResolver, type Place, type Places } from "./places.ts";
+import type { ClusterNetwork } from "./network.ts";
+import { findPlace, type Place, type Places } from "./places.ts";
 import { sendRequest, type Sender } from "./request.ts";
 import type { TraceContext, TraceOrder } from "./trace.ts";
 
@@ -18,9 +17,7 @@ export interface OrdersOptions {
   readonly start: Extract<ToCluster, { type: "start" }>;
   readonly client: Client;
   readonly source: LiveSnapshotSource;
-  readonly network: NodesHandle;
-  readonly outside: Outside;
-  readonly balancer: TraceContext["balancer"];
+  readonly network: ClusterNetwork;
   readonly proxies: TraceContext["proxies"];
   readonly secrets: { readonly identity: Identity };
   readonly status: () => ClusterStatus;
@@ -30,7 +27,7 @@ export interface OrdersOptions {
 
 /** Serves `/status`, `/place`, `/request`, `/trace` and those of `inroad fault` on the cluster's control socket. */
 export function serveOrders(options: OrdersOptions): ReturnType<typeof serveControl> {
-  const { start, client, source, network, outside, secrets, status } = options;
+  const { start, client, source, network, secrets, status } = options;
   const { config, locations } = start;
   const places = placesOf(options);
   const placeAt = (from: string): Place => findPlace(places, from, config.domain);
@@ -41,8 +38,7 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
   const tracing = {
     client,
     snapshot: () => source.current(),
-    edge: outside.edge,
-    balancer: options.balancer,
+    balanced: network.balanced,
     proxyMode: config.proxyMode,
     proxies: options.proxies,
     // Nodes come and go.
@@ -55,10 +51,7 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
   return serveControl(join(config.stateDir, "control.sock"), {
     ...faultOrders(options.faults),
     "/status": status,
-    "/place": (query) => {
-      const place = placeAt(query.get("from") ?? "internet");
-      return { fd: place.ns.fd, ...writeResolver(config.stateDir, place) };
-    },
+    "/place": (query) => network.entrance(placeAt(query.get("from") ?? "internet")),
     "/nodes/add": (_, body) => options.membership.add(nodeIn(body)),
     "/nodes/remove": async (_, body) => {
       await options.membership.remove(nodeIn(body) ?? "");
@@ -98,10 +91,10 @@ function requestBody(body: unknown): TraceOrder {
   return { url, from, method, headers, dryRun };
 }
 
-function placesOf({ network, outside, source }: OrdersOptions): Places {
+function placesOf({ network, source }: OrdersOptions): Places {
   return {
-    internet: outside.internet,
-    edge: outside.edge,
+    internet: network.internet,
+    edge: network.edge,
     node: (name) => network.nodes.get(name)?.ns,
     pod: (namespace, name) => {
       const pod = source.current().pods.get(`${namespace}/${name}`);

@@ -2,20 +2,20 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { InroadError } from "#lib/errors";
-import type { NetNs } from "#kernel";
+import type { NetPlace } from "#kernel";
 import { addresses } from "./config.ts";
 
 export interface Places {
-  readonly internet: NetNs;
-  readonly edge: NetNs;
-  node(name: string): NetNs | undefined;
-  pod(namespace: string, name: string): NetNs | undefined;
+  readonly internet: NetPlace;
+  readonly edge: NetPlace;
+  node(name: string): NetPlace | undefined;
+  pod(namespace: string, name: string): NetPlace | undefined;
   /** Names for error messages. */
   known(): readonly string[];
 }
 
 export interface Place {
-  readonly ns: NetNs;
+  readonly ns: NetPlace;
   readonly nameserver: string;
   readonly search: readonly string[];
   readonly ndots: number;
@@ -23,33 +23,51 @@ export interface Place {
   readonly pod?: { readonly namespace: string; readonly name: string };
 }
 
+/** How a program comes to be at a place: into its namespace, or by variables that lead it to the place's proxy. */
+export type PlaceEntrance =
+  | {
+      /** Descriptor of the namespace in the cluster's first process. */
+      readonly fd: number;
+      readonly resolvConf: string;
+      readonly nsswitchConf: string;
+    }
+  | { readonly variables: Readonly<Record<string, string>> };
+
 /** Pods ask the cluster DNS with the search list that Kubernetes gives them; everybody else asks the public DNS. */
 const podNdots = 5;
 
 /** Finds `internet`, `edge`, `node/NODE` or `pod/NAMESPACE/POD`. Throws `NoSuchPlace`. */
 export function findPlace(places: Places, text: string, domain: string): Place {
   const [kind = "", first = "", second = "", ...more] = text.split("/");
-  const outside = (ns: NetNs): Place => ({ ns, nameserver: addresses.publicDns, search: [], ndots: 1 });
-  const inside = (ns: NetNs): Place => ({ ns, nameserver: addresses.dnsService, search: [], ndots: 1 });
+  const inside = (ns: NetPlace): Place => ({ ns, nameserver: addresses.dnsService, search: [], ndots: 1 });
   if (more.length === 0) {
-    if (text === "internet") return outside(places.internet);
-    if (text === "edge") return outside(places.edge);
+    if (text === "internet") return outsidePlace(places.internet);
+    if (text === "edge") return outsidePlace(places.edge);
     const node = kind === "node" && second === "" ? places.node(first) : undefined;
     if (node !== undefined) return inside(node);
     const pod = kind === "pod" ? places.pod(first, second) : undefined;
-    if (pod !== undefined) {
-      return {
-        ...inside(pod),
-        search: [`${first}.svc.${domain}`, `svc.${domain}`, domain],
-        ndots: podNdots,
-        pod: { namespace: first, name: second },
-      };
-    }
+    if (pod !== undefined) return podPlace({ namespace: first, name: second }, pod, domain);
   }
   throw new InroadError("NoSuchPlace", `there is no place "${text}"`, {
     where: "--from",
     mend: `places are: ${places.known().join(", ")}`,
   });
+}
+
+/** A place outside of the cluster: it asks the public DNS. */
+export function outsidePlace<Ns extends NetPlace>(ns: Ns): Place & { readonly ns: Ns } {
+  return { ns, nameserver: addresses.publicDns, search: [], ndots: 1 };
+}
+
+/** A pod as a place, with the resolver that Kubernetes gives it. */
+export function podPlace(pod: NonNullable<Place["pod"]>, ns: NetPlace, domain: string): Place {
+  return {
+    ns,
+    nameserver: addresses.dnsService,
+    search: [`${pod.namespace}.svc.${domain}`, `svc.${domain}`, domain],
+    ndots: podNdots,
+    pod,
+  };
 }
 
 /** Writes the resolv.conf and nsswitch.conf of a place; returns their paths. */

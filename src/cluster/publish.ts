@@ -1,13 +1,14 @@
 /** Ports of the load balancer on the host's loopback: every accepted connection goes on from the `internet` namespace. */
 import type { Server, Socket } from "node:net";
-import { tcpConnect, type NetNs } from "#kernel";
+import { tcpConnect, type NetPlace } from "#kernel";
 import { messageOf } from "#lib/errors";
+import { join } from "#lib/join";
 import type { Log } from "#lib/log";
 
 /** Relays a listening socket of the host to `target()`; connections are refused while there is no target. */
 export function relay(
   server: Server,
-  options: { from: NetNs; port: number; target: () => string | undefined; log: Log },
+  options: { from: NetPlace; port: number; target: () => string | undefined; log: Log },
 ): void {
   server.on("connection", (client: Socket) => {
     const address = options.target();
@@ -16,7 +17,7 @@ export function relay(
       return;
     }
     try {
-      join(client, tcpConnect(options.from, address, options.port));
+      void join(client, tcpConnect(options.from, address, options.port));
     } catch (error) {
       // No descriptor is left, say: this connection fails, the cluster does not.
       client.destroy();
@@ -24,16 +25,4 @@ export function relay(
     }
   });
   server.on("error", (error) => options.log.warn("published port failed", { error: error.message }));
-}
-
-/** Joins two sockets so that data, half-close and errors pass through. */
-function join(client: Socket, upstream: Socket): void {
-  for (const [from, to] of [
-    [client, upstream],
-    [upstream, client],
-  ] as const) {
-    from.on("error", () => to.destroy());
-    from.on("close", () => to.destroySoon());
-    from.pipe(to);
-  }
 }

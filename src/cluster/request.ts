@@ -7,11 +7,11 @@ import { connect as tlsConnect, type TLSSocket } from "node:tls";
 import { request as httpRequest } from "#lib/http";
 import { InroadError, codeOf, messageOf } from "#lib/errors";
 import { literalAddress } from "#lib/ip";
-import { tcpConnect, udpSocket, type NetNs } from "#kernel";
+import { endsOf, reachEnd, tcpConnect, udpSocket, type NetPlace } from "#kernel";
 import { resolveName, socketsFrom, type Resolution, type ResolverConfig } from "#serve/dns";
 
 export interface Sender {
-  readonly ns: NetNs;
+  readonly ns: NetPlace;
   readonly nameserver: string;
   readonly search: readonly string[];
   readonly ndots: number;
@@ -65,7 +65,7 @@ export async function sendRequest(sender: Sender, wanted: RequestToSend): Promis
   const timing: { dns?: number; connect?: number; tls?: number } = {};
   let socket: Socket | undefined;
   try {
-    const address = await addressOf(sender, url.hostname, seen);
+    const address = await addressAt(sender, url.hostname, seen);
     timing.dns = since(started);
     const connecting = performance.now();
     const connection = tcpConnect(sender.ns, address, port);
@@ -74,10 +74,10 @@ export async function sendRequest(sender: Sender, wanted: RequestToSend): Promis
     socket.on("error", () => undefined);
     seen.server = { address, port };
     // Where its first packet is kept back, the connection is found by its own end.
-    setImmediate(() => noteOwnEnd(connection, seen));
+    setImmediate(() => noteOwnEnd(sender.ns, connection, seen));
     await within(once(socket, "connect"), connectTimeoutMs, socket, "connect");
     timing.connect = since(connecting);
-    noteOwnEnd(socket, seen);
+    noteOwnEnd(sender.ns, socket, seen);
     const securing = performance.now();
     const channel = url.protocol === "https:" ? await secure(sender, url.hostname, socket, seen) : socket;
     if (channel !== socket) timing.tls = since(securing);
@@ -92,10 +92,11 @@ export async function sendRequest(sender: Sender, wanted: RequestToSend): Promis
 }
 
 function noteOwnEnd(
-  { localAddress: address, localPort: port }: Socket,
+  ns: NetPlace,
+  socket: Socket,
   seen: { -readonly [K in keyof SentRequest]?: SentRequest[K] },
 ): void {
-  if (address !== undefined && port !== undefined) seen.client = { address, port };
+  if (socket.localAddress !== undefined) seen.client = endsOf(ns, socket).local;
 }
 
 /** The id that the user gave the request, in whatever case the header is written. */
@@ -104,9 +105,9 @@ function ownId(headers: Readonly<Record<string, string>>): string | undefined {
 }
 
 /** The resolver of the place: its name server, its search list, its sockets. */
-function resolverOf(sender: Sender): ResolverConfig {
+function resolverOf(sender: Omit<Sender, "caCertificate">): ResolverConfig {
   return {
-    nameservers: [{ address: sender.nameserver, port: 53 }],
+    nameservers: [reachEnd(sender.ns, sender.nameserver, 53, "UDP")],
     search: sender.search,
     ndots: sender.ndots,
     timeoutMs: 2_000,
@@ -117,9 +118,15 @@ function resolverOf(sender: Sender): ResolverConfig {
   };
 }
 
-async function addressOf(sender: Sender, host: string, seen: { dns?: Resolution }): Promise<string> {
+/** The address that a name has for programs at a place; `localhost` is the place. Rejects with `NameNotResolved`. */
+export async function addressAt(
+  sender: Omit<Sender, "caCertificate">,
+  host: string,
+  seen: { dns?: Resolution } = {},
+): Promise<string> {
   const literal = literalAddress(host);
   if (literal !== undefined) return literal;
+  if (host === "localhost") return "127.0.0.1";
   const resolution = await resolveName(resolverOf(sender), host, "A");
   seen.dns = resolution;
   for (const record of resolution.records) if (record.type === "A") return record.address;

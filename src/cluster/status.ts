@@ -7,6 +7,8 @@ import { ingressService } from "./system.ts";
 
 /** What is no part of the snapshot. */
 interface LiveFacts {
+  /** What users should know of the network. */
+  readonly notes: readonly string[];
   readonly mtuOf: (node: string) => NodeMtu | undefined;
   readonly faults: readonly Fault[];
 }
@@ -16,7 +18,7 @@ export function statusOf(
   config: ClusterConfig,
   snapshot: Snapshot,
   waitingFor: readonly string[],
-  { mtuOf, faults }: LiveFacts,
+  facts: LiveFacts,
 ): ClusterStatus {
   const address = ingressAddress(snapshot);
   return {
@@ -24,15 +26,16 @@ export function statusOf(
     ready: waitingFor.length === 0,
     waitingFor,
     proxyMode: config.proxyMode,
-    overlay: config.overlay,
+    overlay: config.proxyMode === "userspace" ? "no overlay" : config.overlay,
     ipFamilies: config.ipFamilies,
     rootless: !config.root,
+    notes: facts.notes,
     nodes: [...snapshot.nodes.values()].map((node) => ({
       name: node.name,
       address: node.address,
       addresses: node.addresses,
       ready: node.ready,
-      mtu: mtuOf(node.name)?.pods ?? 0,
+      mtu: facts.mtuOf(node.name)?.pods ?? 0,
     })),
     pods: [...snapshot.pods.values()].map((pod) => ({
       namespace: pod.namespace,
@@ -59,8 +62,8 @@ export function statusOf(
           tls: certificate !== undefined && certificate.problem === undefined,
         };
       }),
-    faults: faults.map((fault) => ({ ...fault, text: describeFault(fault) })),
-    findings: [...snapshot.findings, ...narrowPaths(snapshot, mtuOf)].map(
+    faults: facts.faults.map((fault) => ({ ...fault, text: describeFault(fault) })),
+    findings: [...snapshot.findings, ...narrowPaths(snapshot, facts.mtuOf)].map(
       ({ severity, object, message, mend }) => ({
         severity,
         object: `${object.kind} ${object.namespace === undefined ? "" : `${object.namespace}/`}${object.name}`,

@@ -1,9 +1,8 @@
 /** A trace: sends the request, gathers the evidence that belongs to this flow alone, and compares it with the prediction. */
 import type { Client } from "#client";
-import { conntrack, type ConntrackEntry, type NetNs } from "#kernel";
+import type { ConntrackEntry } from "#kernel";
 import { endpointText, type Fault, type ObjectRef, type Snapshot } from "#model";
 import { observe as observeIngress } from "#path/ingress";
-import type { LoadBalancer } from "#path/load-balancer";
 import { leftBy, type PolicyPlane } from "#path/node";
 import { listFor, rememberedKey, type Proxy, type ProxyMode, type Rotation } from "#path/proxy";
 import type { ProxyFacts } from "#path";
@@ -18,13 +17,13 @@ import {
   type TrackedConnection,
 } from "#trace";
 import { addresses } from "./config.ts";
+import type { ClusterNetwork } from "./network.ts";
 import { sendRequest, type RequestToSend, type Sender, type SentRequest } from "./request.ts";
 
 export interface TraceContext {
   readonly client: Client;
   readonly snapshot: () => Snapshot;
-  readonly edge: NetNs;
-  readonly balancer: Pick<LoadBalancer, "nodeOfMark">;
+  readonly balanced: ClusterNetwork["balanced"];
   readonly proxyMode: ProxyMode;
   /** By node. */
   readonly proxies: ReadonlyMap<string, Pick<Proxy, "remembered" | "rotation" | "rulesOf" | "silent">>;
@@ -151,6 +150,7 @@ async function gather(context: TraceContext, snapshot: Snapshot, sent: SentReque
   const pod = accountOf(sent.response?.body ?? "");
   return {
     client: sent,
+    keptBy: context.proxyMode === "userspace" ? "proxy record" : "conntrack",
     conntrack: tracked,
     routes: await routes(context.client, snapshot, tracked),
     denied: await deniedBy(context),
@@ -191,15 +191,12 @@ function nothingAfter(milliseconds: number): Promise<undefined> {
 }
 
 async function connections(
-  { client, edge, balancer }: TraceContext,
+  { client, balanced }: TraceContext,
   snapshot: Snapshot,
   ends: readonly End[],
 ): Promise<{ node: string; entries: TrackedConnection[] }[]> {
   const atEdge = Promise.all(
-    ends.map(async ({ address, port }) => {
-      const entries = await conntrack(edge, { protocol: "tcp", source: address, sourcePort: port });
-      return entries.map((entry) => ({ ...entry, toNode: balancer.nodeOfMark(entry.mark) }));
-    }),
+    ends.map(({ address, port }) => balanced({ protocol: "tcp", source: address, sourcePort: port })),
   );
   const atNodes = [...snapshot.nodes.keys()].map(async (node) => {
     const parts = await Promise.all(

@@ -1,7 +1,21 @@
-export type { CommandResult, ConntrackEntry, NetNs, Tuple } from "./types.ts";
+export type { CommandResult, ConntrackEntry, LoopbackPlace, NetNs, NetPlace, Tuple } from "./types.ts";
 export { closeNetNs, createNetNs, enterNetNs, homeNetNs, inNetNs } from "./netns.ts";
-export { pingSocket, tcpConnect, tcpListener, udpSocket } from "./sockets.ts";
+export {
+  clusterEnd,
+  connectOptions,
+  endsOf,
+  pingSocket,
+  reachEnd,
+  tcpConnect,
+  tcpListener,
+  udpSocket,
+} from "./sockets.ts";
 export { sendDatagram } from "./libc.ts";
+export { clientProxyPort, imageOf, imagePort, isLoopback, layOut, mostClusters } from "./loopback.ts";
+export { clearPorts, createPortTable, portIn, setPort } from "./port-table.ts";
+export type { End, LoopbackMap } from "./loopback.ts";
+export { createLoopbackNetwork, keyOf } from "./loopback-network.ts";
+export type { Claim, DatagramFlow, LoopbackNetwork, ServiceEnd, Steering } from "./loopback-network.ts";
 export { openUdpBatch } from "./udp-batch.ts";
 export { findProgram } from "./programs.ts";
 export { run, spawnIn } from "./run.ts";

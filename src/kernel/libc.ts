@@ -49,6 +49,7 @@ const IPPROTO_IP = 0;
 const IP_MTU_DISCOVER = 10;
 const IP_PMTUDISC_PROBE = 3;
 const IPV6_V6ONLY = 26;
+const IP_BIND_ADDRESS_NO_PORT = 24;
 const WNOHANG = 1;
 
 /** Throws an error with the errno's name as its code when a call returned -1. */
@@ -71,12 +72,13 @@ export function unshareNetNs(name: string): void {
 
 /**
  * A socket in the thread's current namespace, non-blocking, closed on exec, with SO_REUSEADDR, bound to an IP
- * literal and port (0 lets the kernel choose) unless `bind` is left out; `backlog` makes it listen.
+ * literal and port (0 lets the kernel choose) unless `bind` is left out; `backlog` makes it listen. With `connects` a
+ * port of 0 is chosen when it connects, so that one port may serve connections to several ends (ip(7)).
  */
 export function openSocket(
   type: "tcp" | "udp",
   family: 4 | 6,
-  options: { bind?: { address: string; port: number }; backlog?: number },
+  options: { bind?: { address: string; port: number }; backlog?: number; connects?: boolean },
 ): number {
   const kind = (type === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = check(libc.socket(family === 4 ? AF_INET : AF_INET6, kind, 0), "socket");
@@ -85,6 +87,8 @@ export function openSocket(
     if (family === 6) setFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
     if (options.bind !== undefined) {
       const { address, port } = options.bind;
+      if (options.connects === true && port === 0 && family === 4)
+        setFlag(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
       const name = socketAddress(address, port);
       check(libc.bind(fd, name, name.length), `bind ${address} port ${port}`);
     }

@@ -4,10 +4,12 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { setNetNs, unshareNetNs } from "./libc.ts";
-import type { NetNs } from "./types.ts";
+import { isLoopback } from "./loopback.ts";
+import type { LoopbackPlace, NetNs, NetPlace } from "./types.ts";
 
 let home: NetNs | undefined;
 let current: NetNs | undefined;
+let loopbackHome: LoopbackPlace | undefined;
 
 /** The namespace this thread lives in: where it was at the first call, or what it entered for good since. */
 export function homeNetNs(): NetNs {
@@ -42,12 +44,24 @@ export function enterNetNs(ns: Pick<NetNs, "fd"> & { readonly name?: string }): 
   current = undefined;
 }
 
+/** As `enterNetNs`, for a place that is no namespace. */
+export function enterLoopback(place: LoopbackPlace): void {
+  loopbackHome = place;
+}
+
+/** The loopback place that is meant: this one, or the one this thread lives in; undefined in a world of namespaces. */
+export function loopbackPlace(place: NetPlace | undefined): LoopbackPlace | undefined {
+  if (place === undefined) return loopbackHome;
+  return isLoopback(place) ? place : undefined;
+}
+
 /**
  * Calls `fn` inside a namespace and returns to where the thread was. `fn` must be synchronous: whatever it starts
  * (a socket, a child process) belongs to that namespace, whatever continues later does not run in it.
+ * A loopback place is no namespace: there `fn` is just called.
  */
-export function inNetNs<T>(ns: NetNs | undefined, fn: () => T): T {
-  if (ns === undefined) return fn();
+export function inNetNs<T>(ns: NetPlace | undefined, fn: () => T): T {
+  if (ns === undefined || isLoopback(ns)) return fn();
   const back = current ?? homeNetNs();
   if (back.fd === ns.fd) return fn();
   setNetNs(ns.fd, ns.name);

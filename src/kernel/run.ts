@@ -4,7 +4,7 @@ import type { ChildProcess, SpawnOptions } from "node:child_process";
 import { InroadError, codeOf, messageOf } from "#lib/errors";
 import { inNetNs } from "./netns.ts";
 import { findProgram } from "./programs.ts";
-import type { CommandResult, NetNs } from "./types.ts";
+import type { CommandResult, NetNs, NetPlace } from "./types.ts";
 
 /** Children that Node waits for; the reaper of orphans leaves them alone. */
 export const ownChildren = new Set<number>();
@@ -14,7 +14,7 @@ export const ownChildren = new Set<number>();
  * @throws InroadError `MissingProgram` if there is no such program; other failures arrive as the `error` event.
  */
 export function spawnIn(
-  ns: NetNs | undefined,
+  ns: NetPlace | undefined,
   command: string,
   args: readonly string[],
   options: SpawnOptions = {},

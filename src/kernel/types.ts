@@ -1,3 +1,5 @@
+import type { LoopbackMap } from "./loopback.ts";
+
 /**
  * The door to the Linux kernel. Only `src/kernel` runs programs or makes system calls on namespaces;
  * hops hold `NetNs` handles and call these functions.
@@ -11,6 +13,18 @@ export interface NetNs {
   /** `/proc/<pid>/fd/<fd>`: what `ip link ... netns PATH` and nsenter take. */
   readonly path: string;
 }
+
+/** A place without a namespace of its own: an address of the cluster, whose image is a loopback address of the host. */
+export interface LoopbackPlace {
+  /** For messages only. */
+  readonly name: string;
+  /** The place's own address in the cluster: its sockets are bound to the image of it. */
+  readonly address: string;
+  readonly map: LoopbackMap;
+}
+
+/** Where sockets live: pods, nodes, the edge, the world outside. */
+export type NetPlace = NetNs | LoopbackPlace;
 
 export interface CommandResult {
   readonly code: number;

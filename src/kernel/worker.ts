@@ -3,7 +3,8 @@ import { MessagePort, Worker } from "node:worker_threads";
 import type { Transferable } from "node:worker_threads";
 import { messageOf } from "#lib/errors";
 import type { Assignment } from "./thread.ts";
-import type { NetNs } from "./types.ts";
+import { isLoopback } from "./loopback.ts";
+import type { NetPlace } from "./types.ts";
 
 export type WorkerEvent =
   | { readonly kind: "message"; readonly value: unknown }
@@ -71,7 +72,7 @@ function takePrepared(script: URL): Worker | undefined {
 export function startWorker(
   script: URL,
   options: {
-    readonly ns?: NetNs;
+    readonly ns?: NetPlace;
     /** Anything that can be cloned; MessagePorts among its fields are handed over. Read again at every start. */
     readonly data: () => unknown;
     readonly onEvent: (event: WorkerEvent) => void;
@@ -88,7 +89,7 @@ export function startWorker(
 
   const start = (): void => {
     const assignment: Assignment = {
-      ...(ns === undefined ? {} : { ns: { fd: ns.fd, name: ns.name } }),
+      ...(ns === undefined ? {} : { ns: isLoopback(ns) ? ns : { fd: ns.fd, name: ns.name } }),
       data: options.data(),
     };
     const thread = takePrepared(script) ?? new Worker(script);

@@ -11,7 +11,14 @@ export type { Fault, FaultKind } from "./faults.ts";
 export { findingsAbout } from "./findings.ts";
 export { followPublicName, publicName } from "./public-names.ts";
 export { selects } from "./pod-index.ts";
-export { decideDirection, decidePolicy, isolating, nameOfEnd, namedPorts } from "./policy.ts";
+export {
+  decideDirection,
+  decidePolicy,
+  isolating,
+  nameOfEnd,
+  namedPorts,
+  withoutPolicies,
+} from "./policy.ts";
 export { denialText } from "./policy-text.ts";
 export type { DirectionDecision, PolicyConnection, PolicyDecision } from "./policy.ts";
 export type * from "./types.ts";

@@ -50,6 +50,11 @@ export interface PolicyDecision {
   readonly ingress?: DirectionDecision;
 }
 
+/** The snapshot as those see it who do not know of policies. */
+export function withoutPolicies(snapshot: Snapshot): Snapshot {
+  return snapshot.policies.size === 0 ? snapshot : { ...snapshot, policies: new Map() };
+}
+
 /** A connection needs the consent of both ends. */
 export function decidePolicy(
   snapshot: Snapshot,

@@ -1,10 +1,10 @@
 /** The request path: which hop explains which place, and the loop that drives a flow through them. */
-import type { Snapshot } from "#model";
+import { withoutPolicies, type Snapshot } from "#model";
 import { explain as explainLoadBalancer } from "#path/load-balancer";
 import { explain as explainIngress } from "#path/ingress";
 import { explain as explainService } from "#path/service";
 import { explain as explainProxy, type Backend, type ProxyMode, type Rotation } from "#path/proxy";
-import { explain as explainNode } from "#path/node";
+import { explain as explainNode, explainLoopback } from "#path/node";
 import { explain as explainPod } from "#path/pod";
 import { driveThrough, type Here, type HopTable, type Pick, type Route } from "./drive.ts";
 
@@ -36,10 +36,11 @@ function hopsWith({ mode = "nftables", turns, remembered, silent = new Map() }: 
         ...(clients === undefined ? {} : { remembered: clients }),
       });
     },
-    node: explainNode,
+    node: mode === "userspace" ? explainLoopback : explainNode,
     pod: explainPod,
     ingress: explainIngress,
-    "cluster-dns": explainService,
+    "cluster-dns": (snapshot, place, flow) =>
+      explainService(mode === "userspace" ? withoutPolicies(snapshot) : snapshot, place, flow),
   };
 }
 

@@ -6,6 +6,7 @@ import { messageOf } from "#lib/errors";
 import { answerBytes, type Answering } from "./dns-answer.ts";
 import { openDgram } from "./dns-datagrams.ts";
 import { createKeptAnswers } from "./dns-kept.ts";
+import type { DnsEndpoint } from "./dns-sockets.ts";
 import { serveConnection } from "./dns-tcp.ts";
 
 /** Where to listen: a socket made elsewhere (bound UDP, listening TCP), or an IP literal and port (0: any free one). */
@@ -16,6 +17,8 @@ export interface DnsServerOptions extends Omit<Answering, "kept"> {
   readonly openDatagrams?: OpenDatagrams | undefined;
   readonly udp?: DnsListen;
   readonly tcp?: DnsListen;
+  /** Who a client is, where its socket does not say it; the answers go to the socket's end all the same. */
+  readonly clientOf?: (end: DnsEndpoint) => DnsEndpoint;
   /** Open TCP connections at one time; more are closed at once. 256 if not given. */
   readonly maxConnections?: number;
   /** A TCP connection on which nothing moves for so long is closed, milliseconds. 10,000 if not given (RFC 7766 6.2.3). */
@@ -53,10 +56,11 @@ export async function startDnsServer(options: DnsServerOptions): Promise<DnsServ
 
 async function listenUdp(
   listen: DnsListen,
-  { openDatagrams = openDgram, ...answering }: DnsServerOptions & Answering,
+  { openDatagrams = openDgram, clientOf = asItIs, ...answering }: DnsServerOptions & Answering,
 ): Promise<DatagramSocket> {
   const socket: DatagramSocket = await openDatagrams(listen, (bytes, from) => {
-    const peer = { address: from.address, port: from.port, transport: "udp" } as const;
+    const { address, port } = clientOf(from);
+    const peer = { address, port, transport: "udp" } as const;
     const reply = answerBytes(bytes, peer, answering);
     if (reply instanceof Promise) void reply.then((value) => socket.send(value, from));
     else if (reply !== undefined) socket.send(reply, from);
@@ -64,21 +68,22 @@ async function listenUdp(
   return socket;
 }
 
+function asItIs(end: DnsEndpoint): DnsEndpoint {
+  return end;
+}
+
 async function listenTcp(
   listen: DnsListen,
   options: DnsServerOptions,
 ): Promise<{ port: number; close: () => Promise<void> }> {
-  const { log, maxConnections = 256, idleMs = 10_000 } = options;
+  const { log, maxConnections = 256, idleMs = 10_000, clientOf = asItIs } = options;
   const connections = new Set<{ destroy(): void }>();
   // The client may close its side after its last query and still wait for the answers.
   const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     connections.add(socket);
     socket.once("close", () => connections.delete(socket));
-    const peer = {
-      address: socket.remoteAddress ?? "",
-      port: socket.remotePort ?? 0,
-      transport: "tcp",
-    } as const;
+    const end = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+    const peer = { ...clientOf(end), transport: "tcp" } as const;
     serveConnection(socket, (bytes) => answerBytes(bytes, peer, options), { idleMs });
   });
   server.maxConnections = maxConnections;

@@ -2,7 +2,16 @@
 import { endpointText, type Flow, hostRules, type PodAt, type Snapshot } from "#model";
 import type { Step } from "#model";
 import type { Visit } from "#path";
-import { deniedAt, resolvedTo, sourcesOf, trackedAt, trackedText, tupleText, wentTo } from "./evidence.ts";
+import {
+  deniedAt,
+  keeperOf,
+  resolvedTo,
+  sourcesOf,
+  trackedAt,
+  trackedText,
+  tupleText,
+  wentTo,
+} from "./evidence.ts";
 import type { Check, Observations } from "./types.ts";
 
 export interface Compared {
@@ -107,15 +116,15 @@ function atEdge(
   if (seen?.tracked.kind === "entry") {
     return merge(balanced, {
       ...nothing,
-      checks: [check("node", nodes, seen.node, `conntrack ${seen.node}`)],
-      records: [`conntrack ${seen.node}: ${trackedText(seen.tracked.entry)}`],
+      checks: [check("node", nodes, seen.node, `${keeperOf(observations)} ${seen.node}`)],
+      records: [`${keeperOf(observations)} ${seen.node}: ${trackedText(seen.tracked.entry)}`],
     });
   }
   // What the first node's policies keep back no node tracks.
   if (next?.place.at === "proxy" && isKeptBack(afterwards, next.place.node)) return balanced;
   const unread = looked.flatMap(({ tracked }) => (tracked.kind === "missing" ? [tracked.why] : []));
   if (unread.length > 0) return merge(balanced, { ...nothing, missing: unread });
-  const unseenByAll = check("node", nodes, "no node has seen the connection", "conntrack");
+  const unseenByAll = check("node", nodes, "no node has seen the connection", keeperOf(observations));
   return merge(balanced, { ...nothing, checks: [unseenByAll] });
 }
 
@@ -125,8 +134,8 @@ function balancedAt(flow: Flow, nodes: readonly string[], observations: Observat
   if (tracked.kind !== "entry" || tracked.entry.toNode === undefined) return nothing;
   return {
     ...nothing,
-    checks: [check("balanced to", nodes, tracked.entry.toNode, "conntrack edge")],
-    records: [`conntrack edge: ${trackedText(tracked.entry)}`],
+    checks: [check("balanced to", nodes, tracked.entry.toNode, `${keeperOf(observations)} edge`)],
+    records: [`${keeperOf(observations)} edge: ${trackedText(tracked.entry)}`],
   };
 }
 
@@ -142,13 +151,16 @@ function atProxy(
     ...new Set(alternatives.map((alternative) => endpointText(alternative.flow.destination))),
   ];
   const translated = !predicted.every((end) => end === endpointText(flow.destination));
-  const source = `conntrack ${node}`;
+  const source = `${keeperOf(observations)} ${node}`;
   const tracked = trackedAt(observations, node, flow);
   if (tracked.kind === "missing") return missing(tracked.why);
   if (tracked.kind === "none") {
     if (isKeptBack(next, node) && next !== undefined)
       return untracked(next.flow, predicted, node, observations);
-    return { ...nothing, checks: [check("DNAT to", predicted, unseen, source)] };
+    // The proxy's own account is whole, and has only what it translated; the kernel's has all that passed.
+    const passed = keeperOf(observations) === "proxy record" && !translated;
+    const [wanted, seen] = passed ? [["not translated"], "not translated"] : [predicted, unseen];
+    return { ...nothing, checks: [check("DNAT to", wanted, seen, source)] };
   }
   const { entry } = tracked;
   const masquerades = alternatives[picked ?? 0]?.flow.source.address !== flow.source.address;
@@ -243,7 +255,9 @@ function wayOut(flow: Flow, step: Step, node: string, observations: Observations
 
 /** Whether the packet was on the node at all, and by which kind of interface it left. */
 function crossing(flow: Flow, step: Step, node: string, observations: Observations): Compared {
-  const source = `conntrack ${node}`;
+  // Without namespaces a node does nothing to a connection: the proxy made it, and has told of it.
+  if (step.action === "connect") return nothing;
+  const source = `${keeperOf(observations)} ${node}`;
   const tracked = trackedAt(observations, node, flow);
   if (tracked.kind === "missing") return missing(tracked.why);
   if (tracked.kind === "none") return { ...nothing, checks: [check("connection", ["seen"], unseen, source)] };

@@ -5,6 +5,11 @@ import type { Alternative, Flow, Snapshot } from "#model";
 import type { Here, Pick } from "#path";
 import type { DeniedConnection, Observations, TrackedConnection, Tuple } from "./types.ts";
 
+/** Who keeps the account of connections: `conntrack`, or `proxy record` where the proxy passes them on itself. */
+export function keeperOf({ keptBy = "conntrack" }: Observations): string {
+  return keptBy;
+}
+
 /** What a node's connection tracking says of a flow. */
 export type Tracked =
   | { readonly kind: "entry"; readonly entry: TrackedConnection }
@@ -15,7 +20,8 @@ export type Tracked =
 /** The entry of a flow's connection on a node. It is found by both ends with ports, so it is no other connection's. */
 export function trackedAt(observations: Observations, node: string, flow: Flow): Tracked {
   const read = observations.conntrack?.find((given) => given.node === node);
-  if (read === undefined) return { kind: "missing", why: `conntrack of ${node} was not read` };
+  if (read === undefined)
+    return { kind: "missing", why: `${keeperOf(observations)} of ${node} was not read` };
   const sources = sourcesOf(observations, flow);
   if (sources.length === 0) {
     return { kind: "missing", why: `no record tells from which port ${flow.source.address} came` };

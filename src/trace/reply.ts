@@ -1,7 +1,7 @@
 /** The way back: the forward steps in reverse, with every translation undone. */
 import { endpointText, type Flow } from "#model";
 import type { Visit } from "#path";
-import { sourcesOf, trackedAt, tupleText } from "./evidence.ts";
+import { keeperOf, sourcesOf, trackedAt, tupleText } from "./evidence.ts";
 import type { Observations, ReplyStep } from "./types.ts";
 
 /** Empty when the request reached no pod. Names are not resolved again on the way back, so DNS has no part in it. */
@@ -32,7 +32,9 @@ function replyAt(visit: Visit, observations: Observations): readonly ReplyStep[]
       const tracked = trackedAt(observations, place.node, flow);
       const rewrites = undone(last.rewrites);
       const observed =
-        tracked.kind === "entry" ? { observed: `conntrack expects ${tupleText(tracked.entry.reply)}` } : {};
+        tracked.kind === "entry"
+          ? { observed: `${keeperOf(observations)} expects ${tupleText(tracked.entry.reply)}` }
+          : {};
       return [{ ...base, action: rewrites.length === 0 ? "pass on" : "un-DNAT", rewrites, ...observed }];
     }
     default:

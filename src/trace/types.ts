@@ -17,6 +17,8 @@ export interface TraceRequest {
 export interface Observations {
   /** What the client saw. */
   readonly client?: ClientRecord;
+  /** Who keeps the account of connections; `conntrack` if not said. */
+  readonly keptBy?: "conntrack" | "proxy record";
   /**
    * Conntrack entries by the namespace they were read in: a node's name, or `edge`. Leave a namespace out if it could
    * not be read; give it without entries if it was read and had none.

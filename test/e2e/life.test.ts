@@ -2,67 +2,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { createCli, succeeded } from "../support/cli.ts";
+import { allGone, family } from "../support/processes.ts";
 
 interface Status {
   readonly pid: number;
   readonly pods: readonly { readonly namespace: string; readonly name: string; readonly address: string }[];
-}
-
-/** All living processes below one, itself included, with their start times. */
-function family(root: number): Map<number, string> {
-  const all = new Map<number, { parent: number; start: string }>();
-  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      const stat = readFileSync(`/proc/${entry}/stat`, "utf8");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (fields[0] !== "Z") all.set(Number(entry), { parent: Number(fields[1]), start: fields[19] ?? "" });
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  const members = new Map<number, string>();
-  const add = (pid: number): void => {
-    members.set(pid, all.get(pid)?.start ?? "");
-    for (const [child, { parent }] of all) if (parent === pid) add(child);
-  };
-  add(root);
-  return members;
-}
-
-/** Waits until none of these processes lives any more. */
-async function allGone(members: ReadonlyMap<number, string>): Promise<void> {
-  const lives = ([pid, start]: [number, string]): boolean => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return fields[0] !== "Z" && fields[19] === start;
-    } catch {
-      return false;
-    }
-  };
-  for (const deadline = Date.now() + 10_000; [...members].some(lives);) {
-    assert.ok(
-      Date.now() < deadline,
-      `still alive: ${[...members]
-        .filter(lives)
-        .map(([pid]) => pid)
-        .join(" ")}`,
-    );
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 /** What a cluster run by root leaves on the host while it is up: a device and an nft table named after its directory. */

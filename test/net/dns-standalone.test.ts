@@ -5,7 +5,17 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { closeNetNs, createNetNs, ipBatch, run, spawnIn, tcpConnect, udpSocket, type NetNs } from "#kernel";
+import {
+  closeNetNs,
+  createNetNs,
+  ipBatch,
+  run,
+  spawnIn,
+  tcpConnect,
+  tcpListener,
+  udpSocket,
+  type NetNs,
+} from "#kernel";
 import { queryFor, socketCarrier, socketsFrom } from "#serve/dns";
 import { decodeMessage, formatAnswer } from "#wire/dns";
 import { createTestApi } from "../../src/api/testing.ts";
@@ -28,7 +38,7 @@ async function machine(t: TestContext) {
   ]);
   const { identity, admin } = await createAuthority();
   const api = createTestApi({ authenticate: { tokens: new Map(), clientCA: identity.caCertificate } });
-  const listener = serveApi(api.server, identity, ns);
+  const listener = serveApi(api.server, identity, tcpListener(ns, addresses.control, addresses.apiPort));
   await listener.listening;
   const kubeconfig = join(folder, "kubeconfig");
   const text = kubeconfigText("test", addresses.apiPort, identity, admin);

@@ -21,6 +21,7 @@ import {
   explain,
   observe,
   outsideAddresses,
+  ruleWriter,
   startLoadBalancer,
   startPublicDns,
   type LoadBalancer,
@@ -163,7 +164,12 @@ before(async () => {
   outside = await createOutside({ home, bridge: "br-test", families });
   for (const name of ["node-a", "node-b"] as const) nodes[name] = await createFakeNode(name);
   const pools = families.map((family) => outsideAddresses[family].pool);
-  balancer = startLoadBalancer({ source, edge: outside.edge, pools, log: silentLog });
+  balancer = startLoadBalancer({
+    source,
+    edge: outside.edge,
+    writer: ruleWriter(outside.edge, pools),
+    log: silentLog,
+  });
   const listen = {
     udp: { fd: udpSocket(outside.internet, "203.0.113.53", 53) },
     tcp: { fd: tcpListener(outside.internet, "203.0.113.53", 53) },

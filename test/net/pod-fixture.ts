@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createApiServer } from "#api";
 import { createClient, createSnapshotSource, watchProgrammed } from "#client";
 import type { Client, Clock } from "#client";
-import { tcpConnect } from "#kernel";
+import { conntrack, routeGet, tcpConnect } from "#kernel";
 import type { NetNs } from "#kernel";
 import { kindOf, kinds } from "#kube";
 import type { KubeObject, Resource } from "#kube";
@@ -83,6 +83,10 @@ export async function startWorld(options: {
       node: { ...node, annotations },
       ns,
       sandboxes,
+      evidence: {
+        connections: (filter) => conntrack(ns, filter),
+        route: (address) => routeGet(ns, address),
+      },
       policy: options.policy?.(nodeNetwork) ?? nodeNetwork.policy,
       components: options.components ?? {},
       commands: options.commands ?? [],

@@ -15,7 +15,7 @@ import type { NetNs } from "#kernel";
 import { familyOf } from "#lib/ip";
 import { silentLog } from "#lib/log";
 import { startProxy } from "#path/proxy";
-import type { Proxy, ProxyOptions } from "#path/proxy";
+import type { KernelProxyOptions, Proxy } from "#path/proxy";
 import { ADDRESSES, EXTERNAL_IP, VIP, VIP6 } from "../../src/path/4-proxy/contract.ts";
 import type { PodName, Who } from "../../src/path/4-proxy/contract.ts";
 import { settableSource, testSnapshot } from "../../src/path/4-proxy/testing.ts";
@@ -27,7 +27,7 @@ export const labModes = {
   "iptables-nft": { mode: "iptables", iptables: "nft" },
   "iptables-legacy": { mode: "iptables", iptables: "legacy" },
   ipvs: { mode: "ipvs" },
-} as const satisfies Readonly<Record<string, Pick<ProxyOptions, "mode" | "iptables">>>;
+} as const satisfies Readonly<Record<string, Pick<KernelProxyOptions, "mode" | "iptables">>>;
 
 export type LabMode = keyof typeof labModes;
 /** IPVS runs where the kernel has it: in the virtual machine, which asks for it and for nothing else. */
@@ -57,7 +57,7 @@ export interface Lab {
   startProxy(...services: readonly TestService[]): Proxy;
 }
 
-export interface LabOptions extends Partial<ProxyOptions> {
+export interface LabOptions extends Partial<KernelProxyOptions> {
   /** Runs before the proxy starts. */
   readonly onNode?: (node: NetNs) => Promise<void>;
 }

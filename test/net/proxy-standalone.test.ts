@@ -37,7 +37,7 @@ async function cluster(t: TestContext) {
   );
   const { identity, admin } = await createAuthority();
   const api = createTestApi({ authenticate: { tokens: new Map(), clientCA: identity.caCertificate } });
-  const listener = serveApi(api.server, identity, node);
+  const listener = serveApi(api.server, identity, tcpListener(node, addresses.control, addresses.apiPort));
   await listener.listening;
   const kubeconfig = join(folder, "kubeconfig");
   const text = kubeconfigText("test", addresses.apiPort, identity, admin);

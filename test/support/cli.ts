@@ -1,8 +1,10 @@
 /** Runs the product by its command line, with a state directory of its own per test file. */
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn, type ChildProcessByStdio } from "node:child_process";
+import { chownSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { nobody, spawnConfined } from "./confined.ts";
 
 export interface Result {
   readonly code: number;
@@ -18,11 +20,22 @@ export interface Cli {
   close(...names: readonly string[]): Promise<void>;
 }
 
-/** A command line whose clusters nobody else sees. */
-export function createCli(): Cli {
+type Child = ChildProcessByStdio<null | Writable, Readable, Readable>;
+type Start = (command: readonly string[], env: NodeJS.ProcessEnv) => Child | Promise<Child>;
+
+const plainly: Start = ([program = "", ...args], env) =>
+  spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+
+/**
+ * A command line whose clusters nobody else sees.
+ * @param start how its commands are started; `spawnConfined` takes their rights away
+ */
+export function createCli(start: Start = plainly): Cli {
   const directory = mkdtempSync(join(tmpdir(), "inroad-test-"));
+  if (start === spawnConfined && process.getuid?.() === 0) chownSync(directory, nobody, nobody);
   const env: NodeJS.ProcessEnv = { ...process.env, XDG_RUNTIME_DIR: directory, NO_COLOR: "1" };
-  const cli = (...args: readonly string[]): Promise<Result> => execute(["bin/inroad.js", ...args], env);
+  const cli = async (...args: readonly string[]): Promise<Result> =>
+    resultOf(await start([process.execPath, "bin/inroad.js", ...args], env));
   return Object.assign(cli, {
     env,
     close: async (...names: readonly string[]) => {
@@ -32,9 +45,8 @@ export function createCli(): Cli {
   });
 }
 
-function execute(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Result> {
+function resultOf(child: Child): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));

@@ -1,5 +1,6 @@
 /** The cluster DNS, in the namespace of its pod. */
 import { createSnapshotSource, type ProgrammedLease } from "#client";
+import { clusterEnd, tcpListener, udpSocket } from "#kernel/sockets";
 import { isIPv4 } from "#lib/ip";
 import { createDnsMetrics, createUpstreams, startDns } from "#path/service";
 import { parseDnsEndpoint } from "#serve/dns";
@@ -34,13 +35,17 @@ const upstreams = createUpstreams({
 let lease: ProgrammedLease | undefined;
 const dns = startDns({
   source,
-  listen: { udp: { address: "0.0.0.0", port: 53 }, tcp: { address: "0.0.0.0", port: 53 } },
+  listen: {
+    udp: { fd: udpSocket(undefined, "0.0.0.0", 53) },
+    tcp: { fd: tcpListener(undefined, "0.0.0.0", 53) },
+  },
+  clientOf: (end) => clusterEnd(undefined, end),
   ...(data.upstreamDns.length === 0 ? {} : { forward: upstreams.forward }),
   metrics,
   endpoints: {
-    metrics: { host: "0.0.0.0", port: 9153 },
-    health: { host: "0.0.0.0", port: 8080 },
-    ready: { host: "0.0.0.0", port: 8181 },
+    metrics: { fd: tcpListener(undefined, "0.0.0.0", 9153) },
+    health: { fd: tcpListener(undefined, "0.0.0.0", 8080) },
+    ready: { fd: tcpListener(undefined, "0.0.0.0", 8181) },
   },
   lameduckMs,
   log,

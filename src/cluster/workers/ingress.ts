@@ -2,7 +2,8 @@
 import { createSnapshotSource, type ProgrammedLease } from "#client";
 import { InroadError } from "#lib/errors";
 import { startIngress, type Resolution } from "#path/ingress";
-import { resolveName } from "#serve/dns";
+import { reachEnd, tcpConnect, tcpListener, udpSocket } from "#kernel/sockets";
+import { resolveName, socketsFrom } from "#serve/dns";
 import { formatRecord } from "#wire/dns";
 import { debugPort } from "../system.ts";
 import { onCertificate } from "../threads.ts";
@@ -20,10 +21,14 @@ const source = createSnapshotSource(client, {
 /** Service names are asked as absolute names, of the cluster's own DNS, as any program in this pod would. */
 async function resolve(name: string): Promise<Resolution> {
   const resolver = {
-    nameservers: [{ address: data.nameserver, port: 53 }],
+    nameservers: [reachEnd(undefined, data.nameserver, 53, "UDP")],
     search: [],
     ndots: 1,
     timeoutMs: 2_000,
+    sockets: socketsFrom({
+      udpDescriptor: () => udpSocket(undefined, "0.0.0.0", 0),
+      tcpConnect: (address, port) => tcpConnect(undefined, address, port),
+    }),
   };
   const { outcome, records } = await resolveName(resolver, `${name}.`, "A");
   for (const record of records) {
@@ -39,8 +44,11 @@ const ingress = startIngress({
   source,
   pod: data.pod,
   resolve,
-  listen: { http: { port: 80, host: "0.0.0.0" }, https: { port: 443, host: "0.0.0.0" } },
-  debug: { port: debugPort, host: "0.0.0.0", token: data.debugToken },
+  listen: {
+    http: { fd: tcpListener(undefined, "0.0.0.0", 80) },
+    https: { fd: tcpListener(undefined, "0.0.0.0", 443) },
+  },
+  debug: { fd: tcpListener(undefined, "0.0.0.0", debugPort), token: data.debugToken },
   defaultCertificate: { cert: data.certificate.certificate, key: data.certificate.key },
   log,
 });

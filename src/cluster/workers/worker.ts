@@ -8,6 +8,7 @@ import {
   type LiveSnapshotSource,
   type ProgrammedLease,
 } from "#client";
+import { connectOptions } from "#kernel/sockets";
 import { awaitAssignment } from "#kernel/thread";
 import { createLog, type Log } from "#lib/log";
 
@@ -48,7 +49,12 @@ export async function enterPod(): Promise<Component> {
   return {
     data,
     client: createClient(
-      httpsTransport({ server: data.apiServer, ca: data.caCertificate, token: data.token }),
+      httpsTransport({
+        server: data.apiServer,
+        ca: data.caCertificate,
+        token: data.token,
+        connect: connectOptions,
+      }),
     ),
     log: createLog(data.pod.name, (line) => port.postMessage({ kind: "log", line })),
     ready: () => port.postMessage({ kind: "ready", ready: true }),

@@ -1,5 +1,5 @@
 /** The load balancer at work: health checks, rules and routes in the edge's namespace. */
-import { getSysctl, ipBatch, nft, setSysctls, tcpConnect, type NetNs } from "#kernel";
+import { getSysctl, ipBatch, nft, setSysctls, tcpConnect, type NetNs, type NetPlace } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import { familyOf, type IpFamily } from "#lib/ip";
 import type { Log } from "#lib/log";
@@ -20,10 +20,10 @@ import {
 
 export interface LoadBalancerOptions {
   readonly source: SnapshotSource & { readonly synced?: Promise<void> };
-  /** The namespace that packets for the pool are routed to; its `eth0` is on the nodes' network. */
-  readonly edge: NetNs;
-  /** Addresses of load balancers, one network of each family that is served; what belongs to no Service is refused. */
-  readonly pools: readonly string[];
+  /** The place that nodes are asked from for their health. */
+  readonly edge: NetPlace;
+  /** Puts plans in force: `ruleWriter`, or `steeringWriter` where there are no namespaces. */
+  readonly writer: BalanceWriter;
   readonly log: Log;
   /** Called with each snapshot that new connections are balanced by; some are skipped for later ones. */
   readonly onProgrammed?: (snapshot: Snapshot) => void;
@@ -45,8 +45,7 @@ const RETRY_MS = 200;
 
 /** Starts balancing. A program that fails is tried again, from the beginning of the table. */
 export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
-  const { source, edge, log } = options;
-  const writer = createWriter(edge, options.pools);
+  const { source, edge, writer, log } = options;
   const checker = createHealthChecker({
     dial: (address, port) => tcpConnect(edge, address, port),
     onChange: () => schedule(),
@@ -110,13 +109,18 @@ function trackLiberally(edge: NetNs): void {
   if (getSysctl(edge, liberal) === "0") setSysctls(edge, { [liberal]: "1" });
 }
 
-interface Writer {
+export interface BalanceWriter {
+  /** Puts a plan in force; a failed one is tried again. */
   readonly write: (plan: LoadBalancerPlan) => Promise<void>;
   readonly nodeOfMark: (mark: number) => string | undefined;
 }
 
-/** Writes plans to the kernel, only what differs from the last one. */
-function createWriter(edge: NetNs, pools: readonly string[]): Writer {
+/**
+ * Writes plans to the kernel, only what differs from the last one.
+ * @param edge the namespace that packets for the pools are routed to; its `eth0` is on the nodes' network
+ * @param pools addresses of load balancers, one network of each family that is served; what belongs to no Service is refused
+ */
+export function ruleWriter(edge: NetNs, pools: readonly string[]): BalanceWriter {
   let marks: Marks = new Map();
   /** By family. */
   let rules: ReadonlyMap<IpFamily, Rules> = new Map();

@@ -1,8 +1,10 @@
 /** The door of hop 1: public name -> address -> node, and the world outside of the cluster. */
-export { startLoadBalancer, type LoadBalancer, type LoadBalancerOptions } from "./apply.ts";
+export { ruleWriter, startLoadBalancer } from "./apply.ts";
+export type { BalanceWriter, LoadBalancer, LoadBalancerOptions } from "./apply.ts";
 export { explain } from "./explain.ts";
 export { observe, type ObservedNode } from "./observe.ts";
 export { createOutside, outsideAddresses } from "./outside.ts";
 export type { Outside, OutsideOptions } from "./outside.ts";
 export { planLoadBalancer, type LoadBalancerPlan, type VipPort } from "./plan.ts";
 export { publicAnswer, startPublicDns, type PublicDns } from "./public-dns.ts";
+export { steeringWriter } from "./steering.ts";

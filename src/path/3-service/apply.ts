@@ -2,7 +2,7 @@
 import type { OpenDatagrams } from "#lib/datagrams";
 import type { Log } from "#lib/log";
 import type { SnapshotSource } from "#model";
-import { startDnsServer, type Answered, type DnsListen, type DnsServer } from "#serve/dns";
+import { startDnsServer, type Answered, type DnsEndpoint, type DnsListen, type DnsServer } from "#serve/dns";
 import { createAccount } from "./account.ts";
 import { startEndpoints, type EndpointOptions } from "./endpoints.ts";
 import { createForwarding, type Forward, type StubDomain } from "./forward.ts";
@@ -20,6 +20,8 @@ export interface ClusterDnsOptions {
   /** Who makes the system calls on the UDP socket; node:dgram if not given. */
   readonly openDatagrams?: OpenDatagrams;
   readonly zone?: ZoneOptions;
+  /** Who a client is, where its socket does not say it. */
+  readonly clientOf?: (end: DnsEndpoint) => DnsEndpoint;
   /** To an upstream resolver, for names that are not the cluster's; without it they are answered with SERVFAIL. */
   readonly forward?: Forward;
   readonly stubDomains?: readonly StubDomain[];
@@ -90,12 +92,10 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
     account.count(answered.peer.address, (answered.reply[3] ?? 0) & 15);
     if (options.queryLog !== undefined) logQuery(log, options.queryLog, answered);
   };
+  const { listen, clientOf, openDatagrams } = options;
   const server = startDnsServer({
-    ...options.listen,
-    openDatagrams: options.openDatagrams,
-    handler,
-    log,
-    onAnswer,
+    ...{ ...listen, openDatagrams, handler, log, onAnswer },
+    ...(clientOf === undefined ? {} : { clientOf }),
   });
   const endpoints = startEndpoints(options.endpoints ?? {}, {
     metrics: metrics.text,

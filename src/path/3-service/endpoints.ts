@@ -5,11 +5,11 @@ import { InroadError, messageOf } from "#lib/errors";
 import { createServer } from "#lib/http";
 import { metricsType } from "#lib/metrics";
 
-/** `host` is an IP literal; port 0 takes any free one. CoreDNS' ports are 9153, 8080 and 8181. */
-interface HttpListen {
-  readonly host: string;
-  readonly port: number;
-}
+/**
+ * A socket that listens already, or an address: `host` is an IP literal; port 0 takes any free one. CoreDNS' ports are 9153,
+ * 8080 and 8181.
+ */
+type HttpListen = { readonly fd: number } | { readonly host: string; readonly port: number };
 
 export interface EndpointOptions {
   readonly metrics?: HttpListen | undefined;
@@ -89,18 +89,19 @@ function clientsText(clients: readonly unknown[]): string {
   return `${JSON.stringify({ apiVersion: "inroad.dev/v1", kind: "DNSClientList", clients })}\n`;
 }
 
-async function listenOn(server: Server, { host, port }: HttpListen): Promise<number> {
-  server.listen({ host, port });
+async function listenOn(server: Server, where: HttpListen): Promise<number> {
+  server.listen(where);
   try {
     await once(server, "listening");
   } catch (error) {
-    throw new InroadError("ListenFailed", `cannot listen on ${host} port ${port}: ${messageOf(error)}`, {
+    const at = "fd" in where ? `descriptor ${where.fd}` : `${where.host} port ${where.port}`;
+    throw new InroadError("ListenFailed", `cannot listen on ${at}: ${messageOf(error)}`, {
       mend: "choose another address or port, or end what holds this one",
       cause: error,
     });
   }
   const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : port;
+  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 async function closeServer(server: Server): Promise<void> {

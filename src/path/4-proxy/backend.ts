@@ -3,9 +3,6 @@ import type { CommandResult, NftOptions } from "#kernel";
 import type { ProxyPlan } from "./plan.ts";
 import type { Backend, Rotation } from "./rotation.ts";
 
-/** The kinds of rules. */
-export type ProxyMode = "nftables" | "iptables" | "ipvs";
-
 export interface RuleBackend {
   /** Puts the whole plan in force, whatever own rules are there; nobody else's rules are touched. */
   sync(plan: ProxyPlan): Promise<void>;

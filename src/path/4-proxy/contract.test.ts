@@ -8,6 +8,7 @@ import { explain } from "./explain.ts";
 import { nftablesBackend } from "./nftables/backend.ts";
 import { fakeKernel } from "./nftables/fake-kernel.ts";
 import { planProxy } from "./plan.ts";
+import type { ProxyMode } from "./plan.ts";
 import { testSnapshot } from "./testing.ts";
 
 const titleOf = ({ from, to, protocol = "TCP" }: Probe): string => `${from} to ${to.join(" ")} ${protocol}`;
@@ -19,9 +20,9 @@ function endpointsOf(expected: Expected, to: string): readonly string[] {
   return expected.map((name) => `${ADDRESSES[name][familyOf(to)]}:8080`).sort();
 }
 
-function checkExplanation(one: ContractCase, probe: Probe, mode: "nftables" | "iptables" | "ipvs"): void {
+function checkExplanation(one: ContractCase, probe: Probe, mode: ProxyMode): void {
   const { from, to, protocol = "TCP" } = probe;
-  const expected = (mode === "iptables" ? probe.unless?.iptables : undefined) ?? probe.expect;
+  const expected = (mode === "nftables" ? undefined : probe.unless?.[mode]) ?? probe.expect;
   const flow = {
     protocol,
     source: { address: sourceOf(probe), port: 40_000 },
@@ -80,6 +81,7 @@ for (const one of contract) {
         checkExplanation(one, probe, "nftables");
         checkExplanation(one, probe, "iptables");
         checkExplanation(one, probe, "ipvs");
+        checkExplanation(one, probe, "userspace");
       });
       test(`${titleOf(probe)}: nftables rules in memory`, () => checkRules(one, probe));
     }

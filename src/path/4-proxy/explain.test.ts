@@ -147,6 +147,22 @@ test("in IPVS mode the other ports of every Service address are rejected, and th
   assert.equal(told("172.30.0.11")?.action, "pass");
 });
 
+test("the scheduler that a Service asks for decides where the mode can follow it", () => {
+  const algorithm = (mode: "nftables" | "userspace"): string | undefined =>
+    explained({ scheduler: "lc" }, {}, { mode }).steps[0]?.decision?.algorithm;
+  assert.equal(algorithm("userspace"), "least connections");
+  assert.equal(algorithm("nftables"), "round robin (nftables cannot do least connections)");
+});
+
+test("without rules of a kernel an address that nobody serves is refused by nobody, and lists are told as they are", () => {
+  const refused = explained({}, { port: 81 }, { mode: "userspace" });
+  assert.equal(refused.outcome.kind, "rejected");
+  assert.deepEqual(refused.steps[0]?.predicted, ["nobody listens there"]);
+  const [dispatch, list = ""] = explained({}, {}, { mode: "userspace" }).steps[0]?.predicted ?? [];
+  assert.equal(dispatch, "10.96.0.7 . tcp . 80 : default/api:http/TCP");
+  assert.match(list, /^default\/api:http\/TCP: rr of (10\.244\.\d\.\d:8080(, )?){3}$/);
+});
+
 test("the predicted rules are those of the mode", () => {
   const nft = explained({ endpoints: [b1] }).steps[0]?.predicted ?? [];
   assert.equal(nft[0], "services: 10.96.0.7 . tcp . 80 : goto svc/default/api/tcp/http");

@@ -11,7 +11,14 @@ import {
   tcpListener,
   unansweredConnections,
 } from "#kernel";
-import type { ConntrackEntry, NetNs } from "#kernel";
+import type {
+  ConntrackEntry,
+  ConntrackFilter,
+  LoopbackNetwork,
+  LoopbackPlace,
+  NetNs,
+  NetPlace,
+} from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import { canonicalAddress, familyOf, isInside } from "#lib/ip";
 import type { Log } from "#lib/log";
@@ -19,7 +26,7 @@ import { isolating } from "#model";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
 import type { Applier } from "./apply.ts";
-import type { ProxyMode, RuleBackend, RuleKernel } from "./backend.ts";
+import type { RuleBackend, RuleKernel } from "./backend.ts";
 import { fairnessMeter } from "./fairness.ts";
 import type { Fairness } from "./fairness.ts";
 import { forgetStaleFlows } from "./flows.ts";
@@ -29,48 +36,63 @@ import { iptablesBackend } from "./iptables/backend.ts";
 import { ipvsBackend } from "./ipvs/backend.ts";
 import { createProxyMetrics } from "./metrics.ts";
 import { nftablesBackend } from "./nftables/backend.ts";
-import type { PlanOptions } from "./plan.ts";
+import type { KernelMode, PlanOptions, ProxyPlan } from "./plan.ts";
 import type { Backend, Rotation } from "./rotation.ts";
 import { slotSchedulers } from "./spread.ts";
 import { watchSilence } from "./silent.ts";
-import type { End } from "./silent.ts";
+import type { End, Waiting } from "./silent.ts";
+import { userspaceBackend } from "./userspace/backend.ts";
 
 export { explain, listFor } from "./explain.ts";
 export type { Fairness } from "./fairness.ts";
 export { rememberedKey } from "./order.ts";
 export { chosenEndpoint } from "./observe.ts";
-export type { ProxyMode } from "./backend.ts";
+export type { KernelMode, ProxyMode } from "./plan.ts";
 export type { Backend, Rotation } from "./rotation.ts";
 
 type IptablesFlavour = "nft" | "legacy";
 
-const backends: Readonly<Record<ProxyMode, (kernel: RuleKernel, flavour?: IptablesFlavour) => RuleBackend>> =
+const backends: Readonly<Record<KernelMode, (kernel: RuleKernel, flavour?: IptablesFlavour) => RuleBackend>> =
   {
     nftables: (kernel) => nftablesBackend(kernel),
     iptables: iptablesBackend,
     ipvs: (kernel) => ipvsBackend(kernel),
   };
 
-export interface ProxyOptions {
+/** Rules in the kernel of a namespace. */
+export interface KernelProxyOptions extends CommonOptions {
+  readonly mode: KernelMode;
+  /** The node's network namespace; undefined: that of this thread. */
+  readonly netns: NetNs | undefined;
+  /** Which iptables program is used in that mode; the system's default if not said. */
+  readonly iptables?: IptablesFlavour;
+  /** Node ports are open at the node's addresses in these networks; if not said, at its InternalIPs. */
+  readonly nodePortNetworks?: readonly string[];
+  /** How the kernel is reached; tests replace it. */
+  readonly kernel?: RuleKernel;
+}
+
+/** Rules that this process carries out itself. */
+export interface UserspaceProxyOptions extends CommonOptions {
+  readonly mode: "userspace";
+  /** The node's own place. */
+  readonly netns: LoopbackPlace;
+  readonly network: LoopbackNetwork;
+}
+
+export type ProxyOptions = KernelProxyOptions | UserspaceProxyOptions;
+
+interface CommonOptions {
   readonly source: SnapshotSource;
   /** Name of the node whose rules these are. */
   readonly node: string;
-  /** The node's network namespace; undefined: that of this thread. */
-  readonly netns: NetNs | undefined;
-  readonly mode: ProxyMode;
   readonly log: Log;
-  /** Which iptables program is used in that mode; the system's default if not said. */
-  readonly iptables?: IptablesFlavour;
   /** Serve spec.externalIPs. */
   readonly externalIPs?: boolean;
   /** Rewrite the source of every connection to a ClusterIP, also of pods. */
   readonly masqueradeAll?: boolean;
-  /** Node ports are open at the node's addresses in these networks; if not said, at its InternalIPs. */
-  readonly nodePortNetworks?: readonly string[];
   /** Called with each snapshot that has been put in force; some snapshots are skipped for later ones. */
   readonly onProgrammed?: (snapshot: Snapshot) => void;
-  /** How the kernel is reached; tests replace it. */
-  readonly kernel?: RuleKernel;
 }
 
 export interface Proxy {
@@ -82,6 +104,8 @@ export interface Proxy {
   rotation(lists: readonly string[]): Promise<ReadonlyMap<string, Rotation>>;
   /** Endpoints that get nothing new since they do not answer this node (`address:port`). */
   silent(): ReadonlySet<string>;
+  /** Connections whose first packet came as the filter says, from whatever keeps account of them on this node. */
+  connections(filter: ConntrackFilter): Promise<readonly ConntrackEntry[]>;
   /**
    * How evenly every list's endpoints met connections since they changed last. Reads all counters of the node's rules: some
    * 0.3 s at 10,000 Services. Empty where the mode has no counters.
@@ -104,9 +128,9 @@ const STALE_MS = 10_000;
 /** Starts keeping the Service rules of a node, and answering load balancers' health checks there. */
 export function startProxy(options: ProxyOptions): Proxy {
   const { source, node, netns, mode, log } = options;
-  const kernel = options.kernel ?? ruleKernel(netns);
-  const backend = backends[mode](kernel, options.iptables);
   const metrics = createProxyMetrics(mode, node);
+  const { backend, afterwards, connections, waiting } =
+    options.mode === "userspace" ? rulesInProcess(options) : rulesInKernel(options, metrics.forgotFlows);
   const meter = fairnessMeter();
   const { externalIPs = false, masqueradeAll = false } = options;
   const fixed = { externalIPs, masqueradeAll, slotSchedulers: slotSchedulers[mode] ?? [] };
@@ -119,7 +143,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     log,
   });
   const silence = watchSilence({
-    waiting: () => unansweredConnections(netns),
+    waiting,
     answers: (endpoint, withinMs) => answers(netns, endpoint, withinMs),
     matters: (endpoint) => hasOthers(source.current(), endpoint) && mayAsk(source.current(), node, endpoint),
     onChange: () => applier.refresh(),
@@ -136,11 +160,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     after: async (plan, previous, continued) => {
       meter.follow(plan, continued);
       health.update(plan);
-      if (previous === undefined) keepOutOfWindowPackets(netns, log);
-      const forgotten = forgetStaleFlows(plan, previous, flowKernel(netns, metrics.forgotFlows));
-      // At the start only a predecessor's flows can be stale: nobody needs to wait for that.
-      if (previous !== undefined) await forgotten;
-      else forgotten.catch((error) => log.warn(`cannot forget old UDP flows: ${messageOf(error)}`));
+      await afterwards(plan, previous);
     },
   });
   return {
@@ -148,6 +168,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     programmed: (snapshot) => applier.programmed(snapshot),
     rotation: (lists) => applier.rotation(lists),
     fairness: async () => meter.read((await backend.counts?.()) ?? new Map()),
+    connections,
     async remembered(list, client) {
       if (backend.remembered === undefined) return undefined;
       const endpoint = await backend.remembered(list, client);
@@ -164,8 +185,9 @@ export function startProxy(options: ProxyOptions): Proxy {
 }
 
 /** Addresses come and go, so they are looked up for every plan. Node ports are never opened on loopback. */
-function nodePortAddressesOf({ netns, nodePortNetworks }: ProxyOptions): PlanOptions {
-  if (nodePortNetworks === undefined) return {};
+function nodePortAddressesOf(options: ProxyOptions): PlanOptions {
+  if (options.mode === "userspace" || options.nodePortNetworks === undefined) return {};
+  const { netns, nodePortNetworks } = options;
   const found = inNetNs(netns, () => Object.values(networkInterfaces()).flatMap((all) => all ?? []));
   const addresses = found
     .filter(({ internal }) => !internal)
@@ -188,7 +210,7 @@ export async function cleanUp(netns: NetNs | undefined): Promise<void> {
 }
 
 /** Whether a TCP connection of the node is answered: accepted, or refused by somebody who is there. */
-function answers(netns: NetNs | undefined, { address, port }: End, withinMs: number): Promise<boolean> {
+function answers(netns: NetPlace | undefined, { address, port }: End, withinMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = tcpConnect(netns, address, port);
     const end = (answered: boolean): void => {
@@ -224,6 +246,41 @@ function hasOthers({ services }: Snapshot, { address, port }: End): boolean {
 /** A node that is not known yet, or about to go, gets no new traffic from load balancers (KEP-3836). */
 function isEligible(node: NodeModel | undefined): boolean {
   return node !== undefined && node.leaving !== true;
+}
+
+/** Rules of one kind, and what goes with them. */
+interface Rules extends Pick<Proxy, "connections"> {
+  readonly backend: RuleBackend;
+  readonly waiting: () => readonly Waiting[];
+  readonly afterwards: (plan: ProxyPlan, previous: ProxyPlan | undefined) => Promise<void>;
+}
+
+function rulesInProcess(options: UserspaceProxyOptions): Rules {
+  const { network, netns: place, log } = options;
+  const backend = userspaceBackend({ network, place, log });
+  return {
+    backend,
+    waiting: backend.waiting,
+    afterwards: () => Promise.resolve(),
+    connections: (filter) => Promise.resolve(backend.records.find(filter)),
+  };
+}
+
+function rulesInKernel(options: KernelProxyOptions, onForgotten: (count: number) => void): Rules {
+  const { netns, mode, log } = options;
+  const kernel = options.kernel ?? ruleKernel(netns);
+  return {
+    backend: mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel, options.iptables),
+    connections: (filter) => conntrack(netns, filter),
+    waiting: () => unansweredConnections(netns),
+    async afterwards(plan, previous) {
+      if (previous === undefined) keepOutOfWindowPackets(netns, log);
+      const forgotten = forgetStaleFlows(plan, previous, flowKernel(netns, onForgotten));
+      // At the start only a predecessor's flows can be stale: nobody needs to wait for that.
+      if (previous !== undefined) await forgotten;
+      else forgotten.catch((error) => log.warn(`cannot forget old UDP flows: ${messageOf(error)}`));
+    },
+  };
 }
 
 function ruleKernel(netns: NetNs | undefined): RuleKernel {

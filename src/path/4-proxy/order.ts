@@ -41,8 +41,8 @@ const names: Readonly<Record<Scheduler, string>> = {
 export function orderOf(list: EndpointList, mode: string, source: string, known: KnownOrder): Order {
   const { scheduler, affinitySeconds } = list;
   const bySlots = slotSchedulers[mode]?.includes(scheduler) ?? false;
-  // IPVS itself has all of them.
-  const kept = scheduler === "rr" || bySlots || mode === "ipvs";
+  // IPVS itself has all of them, and so has this process.
+  const kept = scheduler === "rr" || bySlots || mode === "ipvs" || mode === "userspace";
   const turns = kept ? names[scheduler] : `${names.rr} (${mode} cannot do ${names[scheduler]})`;
   if (affinitySeconds !== undefined) {
     const met = known.remembered?.get(rememberedKey(list.key, source));
@@ -57,7 +57,7 @@ export function orderOf(list: EndpointList, mode: string, source: string, known:
     bySlots && scheduler === "sh" ? list.slots[sourceHash(source, list.slots.length)] : undefined;
   if (hashed !== undefined && !unsure) return { algorithm, backends: [hashed], knowsNext: true };
   const backends = distinct(inTurn(list, known));
-  const hasTurns = !(kept && scheduler === "sh");
+  const hasTurns = !kept || scheduler === "rr" || scheduler === "wrr";
   return { algorithm, backends, knowsNext: known.rotation?.has(list.key) === true && !unsure && hasTurns };
 }
 

@@ -1,11 +1,10 @@
 /** What becomes of packets that no Service port is meant by, and what all explanations of this hop share: pure. */
 import { familyOf, isInside } from "#lib/ip";
 import type { Explanation, Flow, Outcome, Place, Snapshot, Step } from "#model";
-import type { ProxyMode } from "./backend.ts";
 import { refusedByIpvs } from "./ipvs/elements.ts";
 import type { KnownOrder } from "./order.ts";
 import { addressKey } from "./plan.ts";
-import type { PlanOptions, ProxyPlan } from "./plan.ts";
+import type { PlanOptions, ProxyMode, ProxyPlan } from "./plan.ts";
 
 export interface ExplainOptions extends PlanOptions, KnownOrder {
   /** Which rules the node has; `nftables` if not said. */
@@ -48,9 +47,10 @@ export function explainOther(context: Context): Explanation {
     const next = { name: address, place: { at: "node" as const, node: place.node }, flow };
     return { steps: [step], outcome: { kind: "next", alternatives: [next] }, assumptions: [] };
   }
-  if (refused.action === "drop") {
+  if (here.length === 0) {
     const mend = "see which address the Service has: kubectl get services --all-namespaces";
-    return { steps: [step], outcome: { kind: "dropped", reason, mend }, assumptions: [] };
+    const kind = refused.action === "drop" ? "dropped" : "rejected";
+    return { steps: [step], outcome: { kind, reason, mend }, assumptions: [] };
   }
   const ports = [...new Set(here.map((at) => `${at.port}/${at.protocol}`))].join(", ");
   const service = snapshot.services.get((here[0]?.servicePort ?? "").split(":")[0] ?? "");
@@ -59,7 +59,7 @@ export function explainOther(context: Context): Explanation {
   return { steps: [step], outcome, assumptions: [] };
 }
 
-/** nftables and IPVS mode answer for the Services' own networks. */
+/** nftables and IPVS mode answer for the Services' own networks; where this process serves, nobody listens at other addresses. */
 function refusedBy(
   mode: ProxyMode,
   plan: ProxyPlan,
@@ -68,11 +68,11 @@ function refusedBy(
 ): { readonly action: "reject" | "drop"; readonly rule: string } | undefined {
   if (mode === "iptables") return undefined;
   if (mode === "ipvs") return refusedByIpvs(plan, address);
+  const isOurs = isClusterIP || plan.serviceNetworks.some((network) => isInside(address, network));
+  if (mode === "userspace") return isOurs ? { action: "reject", rule: "nobody listens there" } : undefined;
   const ip = familyOf(address) === "IPv4" ? "ip" : "ip6";
   if (isClusterIP) return { action: "reject", rule: `unserved: ${ip} daddr @cluster-ips goto reject-it` };
-  return plan.serviceNetworks.some((network) => isInside(address, network))
-    ? { action: "drop", rule: `unserved: ${ip} daddr @service-networks drop` }
-    : undefined;
+  return isOurs ? { action: "drop", rule: `unserved: ${ip} daddr @service-networks drop` } : undefined;
 }
 
 export function stepOf(

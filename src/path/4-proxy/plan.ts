@@ -13,6 +13,10 @@ import { hashSlots, weightedTurns } from "./spread.ts";
 
 export { addressKey, servicePortKey } from "./keys.ts";
 
+/** What carries a plan out: rules of the node's kernel, or this process. */
+export type KernelMode = "nftables" | "iptables" | "ipvs";
+export type ProxyMode = KernelMode | "userspace";
+
 /** The endpoints of a Service port that share one turn counter. */
 export interface EndpointList {
   /** Service port; followed by ` ipv6` for that family's, and ` local` for the endpoints of this node only. */

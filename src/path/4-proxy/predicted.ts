@@ -1,13 +1,14 @@
 /** The rules that a plan puts in place for one address, as text for people to compare with the node's. */
 import { familyOf } from "#lib/ip";
-import type { ProxyMode } from "./backend.ts";
+
 import { affinityChain, listChain, slotChain } from "./iptables/names.ts";
 import { rulesFor } from "./iptables/rules.ts";
 import { putAddress } from "./ipvs/elements.ts";
 import { serverFor, serverNames, withoutInsideAffinity } from "./ipvs/servers.ts";
 import { chainsOf, verdictOf } from "./nftables/units.ts";
 import { addressKey, familyPlan } from "./plan.ts";
-import type { ProxyPlan, Target, VirtualAddress } from "./plan.ts";
+import type { ProxyMode, ProxyPlan, Target, VirtualAddress } from "./plan.ts";
+import { lineOf } from "./userspace/turns.ts";
 
 /** One line per rule: the entry of the address, the rule that takes turns, and its slots in order. */
 export function predictedIn(
@@ -17,7 +18,14 @@ export function predictedIn(
   target: Target,
 ): readonly string[] {
   if (mode === "ipvs") return inIpvs(plan, at, target);
+  if (mode === "userspace") return inProcess(plan, at, target);
   return mode === "nftables" ? inNftables(plan, at, target) : inIptables(plan, at, target);
+}
+
+function inProcess(plan: ProxyPlan, at: VirtualAddress, target: Target): readonly string[] {
+  const list = target.kind === "list" ? plan.lists.get(target.list) : undefined;
+  const to = list === undefined ? target.kind : list.key;
+  return [`${addressKey(at)} : ${to}`, ...(list === undefined ? [] : [lineOf(list)])];
 }
 
 function inNftables(plan: ProxyPlan, at: VirtualAddress, target: Target): readonly string[] {

@@ -17,6 +17,7 @@ const MOST_HASH_SLOTS = 4096;
 export const slotSchedulers: Readonly<Partial<Record<string, readonly Scheduler[]>>> = {
   nftables: ["wrr", "sh"],
   iptables: ["wrr"],
+  userspace: ["wrr", "sh"],
 };
 
 /**

@@ -1,16 +1,19 @@
 /** The node agent: announces its node, runs the pods bound to it, keeps their status, answers debug questions. */
 import { createEventRecorder, createInformer, systemClock } from "#client";
 import type { Client, Clock, ProgrammedWatch } from "#client";
-import type { NetNs } from "#kernel";
+import { reachEnd } from "#kernel";
+import type { NetPlace } from "#kernel";
 import { componentOf, type KubeObject, type Resource } from "#kube";
 import { codeOf, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { SnapshotSource } from "#model";
 import type { Container, PodStatus } from "kubernetes-types/core/v1.js";
 import { commandRunner } from "./command.ts";
+import type { CommandSettings } from "./command.ts";
 import { componentRunner } from "./component.ts";
 import type { Component } from "./component.ts";
 import { startDebugServer } from "./debug.ts";
+import type { NodeEvidence } from "./debug.ts";
 import { serviceVariables } from "./environment.ts";
 import { findMapping } from "./mapping.ts";
 import type { CommandMapping } from "./mapping.ts";
@@ -51,15 +54,19 @@ export interface NodeAgentOptions {
   /** What the data planes of the cluster are programmed with. */
   readonly programmed: ProgrammedWatch;
   readonly node: AgentNode;
-  readonly ns: NetNs;
+  readonly ns: NetPlace;
   readonly sandboxes: Sandboxes;
   readonly policy: Policies;
   /** By what `componentOf` says of a pod; runs in the first container of such pods. */
   readonly components: Readonly<Record<string, Component>>;
   readonly commands: readonly CommandMapping[];
+  /** Further variables of mapped commands, which win over all others. */
+  readonly variables?: CommandSettings["variables"];
   /** A folder of the cluster, writable, for resolver settings of mapped commands. */
   readonly stateDir: string;
   readonly dns: { readonly address: string; readonly domain: string };
+  /** Where the debug endpoint gets its answers about connections and routes. */
+  readonly evidence: NodeEvidence;
   /** Bearer token of the debug endpoint. */
   readonly debugToken: string;
   readonly log: Log;
@@ -199,13 +206,16 @@ function chooseRunner(options: NodeAgentOptions, pod: KubeObject, container: Con
 function commandSettings({
   client,
   source,
+  ns,
   stateDir,
   dns,
-}: NodeAgentOptions): Parameters<typeof commandRunner>[1] {
+  variables,
+}: NodeAgentOptions): CommandSettings {
   return {
     stateDir,
     dns,
-    serviceVariables: (namespace) => linksOf(source, namespace),
+    ...(variables === undefined ? {} : { variables }),
+    serviceVariables: (namespace) => linksOf(source, ns, namespace),
     values: async (kind, namespace, name) => {
       const object = await client.get(kind === "Secret" ? secrets : configMaps, name, namespace);
       return object === undefined ? undefined : textValues(kind, object);
@@ -214,7 +224,7 @@ function commandSettings({
 }
 
 /** Services of the pod's namespace, and always `default/kubernetes`. */
-function linksOf(source: SnapshotSource, namespace: string): Record<string, string> {
+function linksOf(source: SnapshotSource, ns: NetPlace, namespace: string): Record<string, string> {
   const services = [...source.current().services.values()].filter(
     (service) =>
       service.namespace === namespace || (service.namespace === "default" && service.name === "kubernetes"),
@@ -222,7 +232,7 @@ function linksOf(source: SnapshotSource, namespace: string): Record<string, stri
   return Object.assign(
     {},
     ...services.map(({ name, clusterIPs: [address], ports }) =>
-      address === undefined ? {} : serviceVariables(name, address, ports),
+      address === undefined ? {} : serviceVariables(name, ports, ({ port }) => reachEnd(ns, address, port)),
     ),
   ) as Record<string, string>;
 }

@@ -4,7 +4,7 @@ import { connect as tlsConnect } from "node:tls";
 import { request as httpRequest } from "#lib/http";
 import { messageOf } from "#lib/errors";
 import { tcpConnect } from "#kernel";
-import type { NetNs } from "#kernel";
+import type { NetPlace } from "#kernel";
 import type { Container, HTTPGetAction } from "kubernetes-types/core/v1.js";
 import { resolvePort } from "./ports.ts";
 
@@ -15,7 +15,7 @@ export interface CheckResult {
 
 export interface CheckTarget {
   /** Where it is dialled from. */
-  readonly from: NetNs;
+  readonly from: NetPlace;
   /** The pod's address, unless the action names a host. */
   readonly address: string;
   readonly container: Container;
@@ -41,7 +41,7 @@ export async function runCheck(check: Check, target: CheckTarget, timeoutMs: num
   }
 }
 
-function openTcp(from: NetNs, address: string, port: number, timeoutMs: number): Promise<CheckResult> {
+function openTcp(from: NetPlace, address: string, port: number, timeoutMs: number): Promise<CheckResult> {
   const where = `dial tcp ${address}:${port}`;
   return new Promise((resolve) => {
     const socket = tcpConnect(from, address, port);

@@ -3,11 +3,14 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants, cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { messageOf } from "#lib/errors";
-import { findProgram, spawnIn } from "#kernel";
+import { findProgram, isLoopback, reachEnd, spawnIn } from "#kernel";
+import type { NetPlace } from "#kernel";
+import { confined, listenElsewhere } from "./command-loopback.ts";
 import { buildEnvironment, expand } from "./environment.ts";
 import type { EnvironmentSources } from "./environment.ts";
 import type { CommandMapping } from "./mapping.ts";
 import { podId, specOf } from "./pod-object.ts";
+import type { PodId } from "./pod-object.ts";
 import type { ContainerEnd, ContainerPlace, Runner, RunningContainer } from "./runner.ts";
 
 /** `nobody`, the user of mapped commands where the cluster runs as real root. */
@@ -24,6 +27,8 @@ export interface CommandSettings {
   readonly dns: { readonly address: string; readonly domain: string };
   /** Service variables for a pod of this namespace. */
   readonly serviceVariables: (namespace: string) => Readonly<Record<string, string>>;
+  /** Further variables, which win over all others. */
+  readonly variables?: (pod: PodId, place: NetPlace) => Promise<Readonly<Record<string, string>>>;
   /** Text values of a ConfigMap or a Secret. */
   readonly values: (
     kind: "ConfigMap" | "Secret",
@@ -44,14 +49,20 @@ async function startCommand(
   settings: CommandSettings,
   place: ContainerPlace,
 ): Promise<RunningContainer> {
-  const { variables, problems } = buildEnvironment(place.container, await sourcesFor(settings, place));
+  const elsewhere = isLoopback(place.ns) ? await listenElsewhere(place, place.ns) : undefined;
+  const own = { ...elsewhere?.variables, ...(await settings.variables?.(podId(place.pod), place.ns)) };
+  const { variables, problems } = buildEnvironment(place.container, await sourcesFor(settings, place, own));
   if (problems.length > 0) throw new ContainerConfigError(problems.join("; "));
-  const all = { ...variables, ...mapping.env };
+  // A PORT that somebody wrote down tells where the pod listens; this command must listen where it is told.
+  const all = { ...variables, ...mapping.env, ...own };
   const args = (mapping.args ?? []).map((text) => expand(text, all));
   const program = findProgram(mapping.command, { cwd: mapping.cwd });
   const { early, late } = splitEnvironment({ HOME: "/", HOSTNAME: podId(place.pod).name, ...all });
-  const resolver = writeResolver(settings, place);
-  const child = spawnIn(place.ns, "unshare", sandboxed(resolver, [...late, program, ...args]), {
+  const command = [...late, program, ...args];
+  const resolver = elsewhere === undefined ? writeResolver(settings, place) : undefined;
+  const [starter, starterArgs] =
+    elsewhere === undefined ? ["unshare", sandboxed(resolver, command)] : ["setpriv", confined(command)];
+  const child = spawnIn(place.ns, starter, starterArgs, {
     cwd: mapping.cwd ?? "/",
     // A session of its own: signals go to the whole group, and none of ours reaches it.
     detached: true,
@@ -66,6 +77,7 @@ async function startCommand(
     const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
     signalGroup(child.pid, "SIGKILL");
     if (resolver !== undefined) rmSync(resolver, { recursive: true, force: true });
+    elsewhere?.close();
     const finish = (): void => {
       clearTimeout(timer);
       end({ exitCode, reason: exitCode === 0 ? "Completed" : "Error" });
@@ -107,7 +119,11 @@ function signalGroup(pid: number | undefined, name: NodeJS.Signals): void {
   }
 }
 
-async function sourcesFor(settings: CommandSettings, place: ContainerPlace): Promise<EnvironmentSources> {
+async function sourcesFor(
+  settings: CommandSettings,
+  place: ContainerPlace,
+  own: Readonly<Record<string, string>>,
+): Promise<EnvironmentSources> {
   const { namespace } = podId(place.pod);
   const { env = [], envFrom = [] } = place.container;
   const wanted = new Set<`${"ConfigMap" | "Secret"}/${string}`>();
@@ -127,9 +143,13 @@ async function sourcesFor(settings: CommandSettings, place: ContainerPlace): Pro
   }
   return {
     pod: place.pod,
-    podIPs: place.addresses,
+    // A program that listens on its pod's address must be able to.
+    podIPs: place.addresses.map((address) => reachEnd(place.ns, address, 0).address),
     node: place.node,
-    services: specOf(place.pod).enableServiceLinks === false ? {} : settings.serviceVariables(namespace),
+    services: {
+      ...(specOf(place.pod).enableServiceLinks === false ? {} : settings.serviceVariables(namespace)),
+      ...own,
+    },
     lookup: (kind, name) => found.get(`${kind}/${name}`),
     capacity: { cpu: cpus().length * 1000, memory: totalmem() },
   };

@@ -2,8 +2,8 @@
 import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "#lib/http";
-import { conntrack, routeGet, tcpListener } from "#kernel";
-import type { NetNs } from "#kernel";
+import { tcpListener } from "#kernel";
+import type { ConntrackEntry, ConntrackFilter, NetPlace, RouteTo } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import { formatLine, selectLog } from "./logs.ts";
@@ -16,9 +16,17 @@ import type { PodLife } from "./pod.ts";
 /** Bytes of a followed log that may wait for their reader. */
 const LARGEST_BACKLOG = 4 * 1024 * 1024;
 
+/** What is known of a node's connections and routes, by whatever makes them. */
+export interface NodeEvidence {
+  connections(filter: ConntrackFilter): Promise<readonly ConntrackEntry[]>;
+  /** @throws InroadError `Unreachable` */
+  route(address: string): Promise<RouteTo>;
+}
+
 interface DebugOptions {
   readonly node: AgentNode;
-  readonly ns: NetNs;
+  readonly ns: NetPlace;
+  readonly evidence: NodeEvidence;
   readonly debugToken: string;
   readonly log: Log;
   readonly pods: () => readonly PodLife[];
@@ -65,9 +73,9 @@ async function serve(
     case "containerLogs":
       return serveLog(options, rest, query, response);
     case "debug/conntrack":
-      return send(response, 200, { entries: await conntrack(options.ns, filterOf(query)) });
+      return send(response, 200, { entries: await options.evidence.connections(filterOf(query)) });
     case "debug/route":
-      return send(response, 200, await routeGet(options.ns, query.get("address") ?? ""));
+      return send(response, 200, await options.evidence.route(query.get("address") ?? ""));
     case "debug/account":
       return send(response, 200, { requests: accountOf(options, query) });
     default:
@@ -81,7 +89,7 @@ function isAllowed(header: string | undefined, token: string): boolean {
   return given.length === wanted.length && timingSafeEqual(given, wanted);
 }
 
-function filterOf(query: URLSearchParams): Parameters<typeof conntrack>[1] {
+function filterOf(query: URLSearchParams): ConntrackFilter {
   const text = (name: string): string | undefined => query.get(name) ?? undefined;
   const port = (name: string): number | undefined => {
     const value = query.get(name);

@@ -100,10 +100,11 @@ test("what is missing is a problem unless it is optional", () => {
 });
 
 test("a Service is announced in the old link style", () => {
-  const variables = serviceVariables("my-api", "10.96.0.5", [
+  const ports = [
     { name: "http", port: 80, protocol: "TCP" },
     { name: "", port: 53, protocol: "UDP" },
-  ]);
+  ];
+  const variables = serviceVariables("my-api", ports, ({ port }) => ({ address: "10.96.0.5", port }));
   assert.deepEqual(
     [
       "MY_API_SERVICE_HOST",
@@ -114,6 +115,15 @@ test("a Service is announced in the old link style", () => {
     ].map((name) => variables[name]),
     ["10.96.0.5", "80", "80", "tcp://10.96.0.5:80", "udp"],
   );
+});
+
+test("where a port of a Service is reached elsewhere, its variables say where, under the name of the true one", () => {
+  const variables = serviceVariables("api", [{ name: "", port: 80, protocol: "TCP" }], () => ({
+    address: "127.4.0.5",
+    port: 64_592,
+  }));
+  assert.equal(variables["API_SERVICE_PORT"], "64592");
+  assert.equal(variables["API_PORT_80_TCP"], "tcp://127.4.0.5:64592");
 });
 
 test("expansion never throws and leaves text without dollars alone", () => {

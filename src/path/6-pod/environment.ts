@@ -148,31 +148,46 @@ export function expand(text: string, variables: Readonly<Record<string, string>>
   );
 }
 
-/** The variables of one Service, as containers have found Services since Docker's links. */
+interface NamedPort {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: string;
+}
+
+/**
+ * The variables of one Service, as containers have found Services since Docker's links.
+ * @param at where programs reach a port of it
+ */
 export function serviceVariables(
   name: string,
-  address: string,
-  ports: readonly { readonly name: string; readonly port: number; readonly protocol: string }[],
+  ports: readonly NamedPort[],
+  at: (port: NamedPort) => { readonly address: string; readonly port: number },
 ): Record<string, string> {
-  const prefix = name.toUpperCase().replaceAll("-", "_");
+  const prefix = variableName(name);
   const [first] = ports;
   if (first === undefined) return {};
-  const url = (port: { port: number; protocol: string }): string =>
-    `${port.protocol.toLowerCase()}://${address}:${port.port}`;
   const variables: Record<string, string> = {
-    [`${prefix}_SERVICE_HOST`]: address,
-    [`${prefix}_SERVICE_PORT`]: String(first.port),
-    [`${prefix}_PORT`]: url(first),
+    [`${prefix}_SERVICE_HOST`]: at(first).address,
+    [`${prefix}_SERVICE_PORT`]: String(at(first).port),
+    [`${prefix}_PORT`]: urlOf(first, at(first)),
   };
   for (const port of ports) {
     const one = `${prefix}_PORT_${port.port}_${port.protocol}`;
-    if (port.name !== "") {
-      variables[`${prefix}_SERVICE_PORT_${port.name.toUpperCase().replaceAll("-", "_")}`] = String(port.port);
-    }
-    variables[one] = url(port);
+    const end = at(port);
+    if (port.name !== "") variables[`${prefix}_SERVICE_PORT_${variableName(port.name)}`] = String(end.port);
+    variables[one] = urlOf(port, end);
     variables[`${one}_PROTO`] = port.protocol.toLowerCase();
-    variables[`${one}_PORT`] = String(port.port);
-    variables[`${one}_ADDR`] = address;
+    variables[`${one}_PORT`] = String(end.port);
+    variables[`${one}_ADDR`] = end.address;
   }
   return variables;
+}
+
+function urlOf({ protocol }: NamedPort, end: { readonly address: string; readonly port: number }): string {
+  return `${protocol.toLowerCase()}://${end.address}:${end.port}`;
+}
+
+/** `api-service` is API_SERVICE. */
+export function variableName(name: string): string {
+  return name.toUpperCase().replaceAll("-", "_");
 }

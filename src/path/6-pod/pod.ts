@@ -1,5 +1,5 @@
 /** One pod on a node, from its first sight to its last: sandbox, init containers, containers, status, deletion. */
-import type { NetNs } from "#kernel";
+import type { NetPlace } from "#kernel";
 import type { KubeObject } from "#kube";
 import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
@@ -18,7 +18,7 @@ import { podStatus } from "./status.ts";
 import type { InitView } from "./status.ts";
 
 interface PodNetwork {
-  readonly ns: NetNs;
+  readonly ns: NetPlace;
   /** The primary one of `addresses`. */
   readonly address: string;
   /** One of each family. */
@@ -40,7 +40,7 @@ export interface Policies {
 export interface PodContext {
   readonly node: { readonly name: string; readonly address: string; readonly addresses: readonly string[] };
   /** The node's namespace: for probes, and for pods in the host's network. */
-  readonly nodeNs: NetNs;
+  readonly nodeNs: NetPlace;
   readonly sandboxes: Sandboxes;
   readonly policy: Policies;
   readonly runnerFor: (pod: KubeObject, container: Container) => Runner;

@@ -1,5 +1,5 @@
 /** What runs a container. One runner per way: stand-in, mapped command, component (a Worker). */
-import type { NetNs } from "#kernel";
+import type { NetPlace } from "#kernel";
 import type { KubeObject } from "#kube";
 import type { Log } from "#lib/log";
 import type { Container } from "kubernetes-types/core/v1.js";
@@ -42,7 +42,7 @@ export interface ContainerPlace {
   readonly pod: KubeObject;
   readonly container: Container;
   readonly node: { readonly name: string; readonly address: string; readonly addresses: readonly string[] };
-  readonly ns: NetNs;
+  readonly ns: NetPlace;
   readonly address: string;
   /** One of each family, `address` first. */
   readonly addresses: readonly string[];

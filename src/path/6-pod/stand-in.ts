@@ -9,7 +9,7 @@ import { createServer as createTcpServer } from "node:net";
 import type { Server as TcpServer, Socket } from "node:net";
 import { createServer as createHttpServer } from "#lib/http";
 import { messageOf } from "#lib/errors";
-import { tcpListener, udpSocket } from "#kernel";
+import { clusterEnd, endsOf, tcpListener, udpSocket } from "#kernel";
 import { behaviourAnnotation, behaviourFor, changeBehaviour, goodBehaviour } from "./behaviour.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { podId } from "./pod-object.ts";
@@ -70,7 +70,7 @@ function startStandIn(place: ContainerPlace): RunningContainer {
     const status = wishes.ready ? wishes.status : 503;
     if (leaving) response.setHeader("connection", "close");
     reply(response, status, describe(place, request, bodyBytes));
-    const record = recordOf(request, status);
+    const record = recordOf(place, request, status);
     account.push(record);
     if (account.length > ACCOUNT_SIZE) account.shift();
     place.output.line(`${record.method} ${path} ${status} from ${record.peer.address}`);
@@ -185,7 +185,7 @@ function echoUdp(place: ContainerPlace, address: string, port: number): dgram.So
       ...identity(place, port),
       protocol: "UDP",
       bytes: datagram.length,
-      peer: { address: peer.address, port: peer.port },
+      peer: clusterEnd(place.ns, { address: peer.address, port: peer.port }, "UDP"),
       time: new Date().toISOString(),
     };
     socket.send(`${JSON.stringify(text)}\n`, peer.port, peer.address);
@@ -218,30 +218,30 @@ function describe(
   request: IncomingMessage,
   bodyBytes: number,
 ): Record<string, unknown> {
-  const { socket } = request;
+  const { local, remote } = endsOf(place.ns, request.socket);
   return {
-    ...identity(place, socket.localPort ?? 0),
+    ...identity(place, local.port),
     method: request.method,
     path: request.url,
     httpVersion: request.httpVersion,
     headers: request.headers,
     bodyBytes,
-    peer: { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 },
+    peer: remote,
     time: new Date().toISOString(),
   };
 }
 
-function recordOf(request: IncomingMessage, status: number): AnsweredRequest {
-  const { socket } = request;
+function recordOf(place: ContainerPlace, request: IncomingMessage, status: number): AnsweredRequest {
+  const { local, remote } = endsOf(place.ns, request.socket);
   const id = request.headers["x-request-id"];
   return {
     time: new Date().toISOString(),
     requestId: typeof id === "string" ? id : undefined,
-    containerPort: socket.localPort ?? 0,
+    containerPort: local.port,
     method: request.method ?? "",
     path: request.url ?? "",
     status,
-    peer: { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 },
+    peer: remote,
   };
 }
 

@@ -1,6 +1,7 @@
 /** The engine on `net.Socket` and `tls.TLSSocket`. Thin: it only translates between sockets and the engine's calls. */
 import { connect, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { connectOptions, endsOf } from "#kernel/sockets";
 import { codeOf } from "#lib/errors";
 import { ClientConnection } from "./connection.ts";
 import type { EngineContext, Peer, Pipe, UpstreamEvents, UpstreamPipe } from "./context.ts";
@@ -32,15 +33,15 @@ export function serveSocket(socket: Socket, context: EngineContext): ClientConne
 }
 
 function peerOf(socket: Socket): Peer | undefined {
-  const { remoteAddress, remotePort, localPort } = socket;
-  if (remoteAddress === undefined || remotePort === undefined) return undefined;
+  if (socket.remoteAddress === undefined || socket.remotePort === undefined) return undefined;
+  const { local, remote } = endsOf(undefined, socket);
   const secure = socket instanceof TLSSocket;
   const serverName =
     socket instanceof TLSSocket && typeof socket.servername === "string" ? socket.servername : undefined;
   return {
-    address: plainAddress(remoteAddress),
-    port: remotePort,
-    localPort: localPort ?? 0,
+    address: plainAddress(remote.address),
+    port: remote.port,
+    localPort: local.port,
     secure,
     serverName,
   };
@@ -85,13 +86,11 @@ function abort(socket: Socket): void {
 
 /** Opens a connection to an upstream. `address` is an IP address, never a name. */
 export function dial(address: string, port: number, events: UpstreamEvents): UpstreamPipe {
-  const socket = connect({ host: address, port, noDelay: true, allowHalfOpen: true });
+  const socket = connect({ ...connectOptions(address, port), noDelay: true, allowHalfOpen: true });
   let failure: string | undefined;
   let ended = false;
   let released = false;
-  socket.on("connect", () =>
-    events.connected({ address: socket.localAddress ?? "", port: socket.localPort ?? 0 }),
-  );
+  socket.on("connect", () => events.connected(endsOf(undefined, socket).local));
   socket.on("data", (chunk: Buffer) => released || events.bytes(chunk));
   socket.on("drain", () => released || events.drained());
   socket.on("end", () => {

@@ -1,0 +1,83 @@
+/** A cluster on namespaces: nodes joined by a bridge and an overlay, the edge and the internet beside them. */
+import type { LiveSnapshotSource } from "#client";
+import {
+  conntrack,
+  homeNetNs,
+  ipBatch,
+  isLoopback,
+  routeGet,
+  startNftThread,
+  startReaper,
+  tcpListener,
+} from "#kernel";
+import type { Log } from "#lib/log";
+import { createOutside, outsideAddresses, ruleWriter } from "#path/load-balancer";
+import { networkSettings, startNodes } from "#path/node";
+import { startProxy, type KernelMode } from "#path/proxy";
+import { addresses, type ClusterConfig } from "./config.ts";
+import { useEgress } from "./egress.ts";
+import type { ClusterNetwork } from "./network.ts";
+import { writeResolver } from "./places.ts";
+
+/** Answers to the host go back through the edge, as its requests came: the edge must see both ways of a connection. */
+const hostRoute = { to: addresses.hostLinks, via: addresses.edge };
+
+/** Called early: what takes long in the kernel begins while the rest is loaded. */
+export function prepareKernel(): Promise<void> {
+  startReaper();
+  startNftThread();
+  return ipBatch(homeNetNs(), ["link set lo up"]);
+}
+
+/** Builds the network. Throws InroadError as the kernel's functions do. */
+export async function createKernelNetwork(
+  config: ClusterConfig,
+  mode: KernelMode,
+  { source, log }: { readonly source: LiveSnapshotSource; readonly log: Log },
+): Promise<ClusterNetwork> {
+  const home = homeNetNs();
+  const base = networkSettings(config.ipFamilies, config.overlay);
+  const settings = { ...base, routes: [...base.routes, hostRoute] };
+  const network = startNodes({ nodes: config.nodes, source, settings, log: log.child("nodes") });
+  await network.ready;
+  // What no rule translated and no pod has must end here: it would leave for the host's networks otherwise.
+  await ipBatch(
+    home,
+    [...config.serviceCIDRs, ...settings.podNetworks].map((cidr) => `route add unreachable ${cidr}`),
+  );
+  const { edge, internet } = await createOutside({
+    home,
+    bridge: settings.underlay.bridge,
+    families: config.ipFamilies,
+  });
+  await ipBatch(edge, [`route add ${addresses.hostLinks} via ${addresses.control}`]);
+  const pools = config.ipFamilies.map((family) => outsideAddresses[family].pool);
+  const balance = ruleWriter(edge, pools);
+  const nsOf = (node: string) => network.nodes.get(node)?.ns;
+  return {
+    home,
+    edge,
+    internet,
+    nodes: network.nodes,
+    apiListener: () => tcpListener(home, addresses.control, addresses.apiPort),
+    balance,
+    balanced: async (filter) => {
+      const entries = await conntrack(edge, filter);
+      return entries.map((entry) => ({ ...entry, toNode: balance.nodeOfMark(entry.mark) }));
+    },
+    startProxy: (node, options) => startProxy({ ...options, node, netns: nsOf(node), mode }),
+    evidence: (node, proxy) => ({
+      connections: proxy.connections,
+      route: (address: string) => routeGet(nsOf(node), address),
+    }),
+    async entrance(place) {
+      if (isLoopback(place.ns)) throw new Error(`${place.ns.name} is no namespace`);
+      return { fd: place.ns.fd, ...writeResolver(config.stateDir, place) };
+    },
+    useEgress: (link) => useEgress(home, link),
+    add: (node) => network.add(node),
+    remove: (name) => network.remove(name),
+    settled: () => network.settled(),
+    notes: () => [],
+  };
+}
