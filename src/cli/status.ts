@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { ClusterStatus } from "#cluster";
+import type { StatusAnswer } from "#cluster";
 import { ask } from "./control.ts";
 import { nameOption, outputOption } from "./options.ts";
 import { livingOwner, stateDir } from "./state.ts";
@@ -10,7 +10,7 @@ export function statusCommand(): Command {
     .addOption(nameOption())
     .addOption(outputOption(["text", "json"]))
     .action(async ({ name, output }: { name: string; output: string }) => {
-      const status = await ask<ClusterStatus>(name, "/status");
+      const status = await ask<StatusAnswer>(name, "/status");
       const pid = livingOwner(stateDir(name));
       console.log(
         output === "json"
@@ -21,7 +21,7 @@ export function statusCommand(): Command {
     });
 }
 
-function describeStatus(status: ClusterStatus, pid: number | undefined): string {
+function describeStatus(status: StatusAnswer, pid: number | undefined): string {
   const state = status.ready ? "ready" : `not ready: waiting for ${status.waitingFor.join(", ")}`;
   const sections = [
     `cluster "${status.name}" (pid ${pid}, ${status.proxyMode}, ${status.overlay}, ${status.rootless ? "rootless" : "root"}): ${state}`,
@@ -53,6 +53,13 @@ function describeStatus(status: ClusterStatus, pid: number | undefined): string 
       ["HOST", "ADDRESS", "TLS"],
       status.hosts.map((host) => [host.host, host.address || "-", yes(host.tls)]),
     ),
+    table(
+      ["NODE", "SERVICE PORT", "CONNECTIONS", "SPREAD"],
+      status.balance.map((one) => [one.node, one.list, String(one.connections), String(one.spread)]),
+    ),
+    status.silent
+      .map(({ node, endpoint }) => `${endpoint} does not answer ${node}: nothing new is sent to it`)
+      .join("\n"),
     status.faults.map(({ id, text }) => `fault ${id}: ${text} (inroad fault heal ${id})`).join("\n"),
     status.findings.map((finding) => `${finding.severity}: ${finding.object}: ${finding.message}`).join("\n"),
   ];

@@ -47,6 +47,19 @@ export type FromCluster =
   | { readonly type: "log"; readonly line: string };
 
 /** What `inroad status` shows, and the cluster tells when it is ready. */
+/** What `inroad status` gets: with what must be asked of the kernel. */
+export interface StatusAnswer extends ClusterStatus {
+  /** Service ports that connections came to: how evenly their endpoints met them. */
+  readonly balance: readonly {
+    readonly node: string;
+    readonly list: string;
+    readonly connections: number;
+    readonly spread: number;
+  }[];
+  /** Endpoints that get nothing new from a node, since they do not answer it. */
+  readonly silent: readonly { readonly node: string; readonly endpoint: string }[];
+}
+
 export interface ClusterStatus {
   readonly name: string;
   readonly ready: boolean;

@@ -5,20 +5,21 @@ import { InroadError } from "#lib/errors";
 import type { ObjectRef } from "#model";
 import { serveControl } from "./control.ts";
 import type { Membership } from "./membership.ts";
-import type { ClusterStatus, Identity, ToCluster } from "./messages.ts";
+import type { Proxy } from "#path/proxy";
+import type { ClusterStatus, Identity, StatusAnswer, ToCluster } from "./messages.ts";
 import { faultOrders } from "./fault-orders.ts";
 import type { Faults } from "./faults.ts";
 import type { ClusterNetwork } from "./network.ts";
 import { findPlace, type Place, type Places } from "./places.ts";
 import { sendRequest, type Sender } from "./request.ts";
-import type { TraceContext, TraceOrder } from "./trace.ts";
+import type { TraceOrder } from "./trace.ts";
 
 export interface OrdersOptions {
   readonly start: Extract<ToCluster, { type: "start" }>;
   readonly client: Client;
   readonly source: LiveSnapshotSource;
   readonly network: ClusterNetwork;
-  readonly proxies: TraceContext["proxies"];
+  readonly proxies: ReadonlyMap<string, Proxy>;
   readonly secrets: { readonly identity: Identity };
   readonly status: () => ClusterStatus;
   readonly membership: Membership;
@@ -50,7 +51,7 @@ export function serveOrders(options: OrdersOptions): ReturnType<typeof serveCont
   };
   return serveControl(join(config.stateDir, "control.sock"), {
     ...faultOrders(options.faults),
-    "/status": status,
+    "/status": async () => ({ ...status(), ...(await readProxies(options.proxies)) }),
     "/place": (query) => network.entrance(placeAt(query.get("from") ?? "internet")),
     "/nodes/add": (_, body) => options.membership.add(nodeIn(body)),
     "/nodes/remove": async (_, body) => {
@@ -106,4 +107,17 @@ function placesOf({ network, source }: OrdersOptions): Places {
       ...[...source.current().pods.keys()].slice(0, 10).map((key) => `pod/${key}`),
     ],
   };
+}
+
+/** What only the nodes' rules know. A node that does not tell is left out. */
+async function readProxies(
+  proxies: OrdersOptions["proxies"],
+): Promise<Pick<StatusAnswer, "balance" | "silent">> {
+  const read = [...proxies].map(async ([node, proxy]) =>
+    (await proxy.fairness().catch(() => [])).map((one) => ({ node, ...one })),
+  );
+  const silent = [...proxies].flatMap(([node, proxy]) =>
+    [...proxy.silent()].map((endpoint) => ({ node, endpoint })),
+  );
+  return { balance: (await Promise.all(read)).flat().filter(({ connections }) => connections > 0), silent };
 }

@@ -78,6 +78,18 @@ for (const mode of ["nftables", "iptables"]) {
       for (let at = 0; at + 3 <= pods.length; at += 1) assert.equal(new Set(pods.slice(at, at + 3)).size, 3);
     });
 
+    test("status tells how even the turns were, by the kernel's own counters", async () => {
+      const status: { balance: { node: string; list: string; connections: number; spread: number }[] } =
+        JSON.parse(succeeded(await cli("status", "--name", name, "-o", "json")));
+      const ours = status.balance.find(
+        (one) => one.node === "node-a" && one.list === "default/api-service:80/TCP",
+      );
+      assert.ok(
+        ours !== undefined && ours.connections >= 300 && ours.spread <= 1,
+        JSON.stringify(status.balance),
+      );
+    });
+
     test("from outside over HTTPS the spread differs by at most the number of nodes", async () => {
       const url = "https://api.hadywafa.com/v1?n=[1-60]";
       const output = succeeded(await cli("curl", "--name", name, "-s", "-H", "Connection: close", url));

@@ -23,7 +23,9 @@ export interface HealthOptions {
   /** Whether the node may get new traffic of load balancers. */
   readonly eligible: () => boolean;
   readonly mode: string;
-  readonly metrics: Pick<ProxyMetrics, "probed" | "text">;
+  readonly metrics: Pick<ProxyMetrics, "probed">;
+  /** All metrics as they are now. */
+  readonly readMetrics: () => Promise<string>;
   readonly log: Log;
 }
 
@@ -114,9 +116,13 @@ function answerHealthz(response: ServerResponse, path: string, options: HealthOp
 }
 
 /** As kube-proxy has them: `/metrics` and `/proxyMode`. */
-function answerMetrics(response: ServerResponse, path: string, { mode, metrics }: HealthOptions): void {
-  if (path === "/metrics") response.writeHead(200, { "Content-Type": metricsType }).end(metrics.text());
-  else if (path === "/proxyMode") response.writeHead(200, { "Content-Type": "text/plain" }).end(mode);
+function answerMetrics(response: ServerResponse, path: string, { mode, readMetrics }: HealthOptions): void {
+  if (path === "/metrics") {
+    readMetrics().then(
+      (text) => response.writeHead(200, { "Content-Type": metricsType }).end(text),
+      () => response.writeHead(503).end(),
+    );
+  } else if (path === "/proxyMode") response.writeHead(200, { "Content-Type": "text/plain" }).end(mode);
   else response.writeHead(404).end();
 }
 

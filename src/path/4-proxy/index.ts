@@ -132,6 +132,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const { backend, afterwards, connections, waiting } =
     options.mode === "userspace" ? rulesInProcess(options) : rulesInKernel(options, metrics.forgotFlows);
   const meter = fairnessMeter();
+  const readFairness = async () => meter.read((await backend.counts?.()) ?? new Map());
   const { externalIPs = false, masqueradeAll = false } = options;
   const fixed = { externalIPs, masqueradeAll, slotSchedulers: slotSchedulers[mode] ?? [] };
   const health = startHealthServers({
@@ -140,6 +141,10 @@ export function startProxy(options: ProxyOptions): Proxy {
     eligible: () => isEligible(source.current().nodes.get(node)),
     mode,
     metrics,
+    readMetrics: async () => {
+      metrics.balanced(await readFairness());
+      return metrics.text();
+    },
     log,
   });
   const silence = watchSilence({
@@ -167,7 +172,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     ready: applier.ready,
     programmed: (snapshot) => applier.programmed(snapshot),
     rotation: (lists) => applier.rotation(lists),
-    fairness: async () => meter.read((await backend.counts?.()) ?? new Map()),
+    fairness: readFairness,
     connections,
     async remembered(list, client) {
       if (backend.remembered === undefined) return undefined;

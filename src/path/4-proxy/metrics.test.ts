@@ -60,6 +60,13 @@ test("Services of a Local policy without an endpoint on the node are counted by 
   assert.equal(valueOf(text(), `${series}{traffic_policy="external"}`), 0);
 });
 
+test("how even the turns are is told for each Service port", () => {
+  const { balanced, text } = createProxyMetrics("nftables", "node-a", () => NOW);
+  balanced([{ list: "default/api:http/TCP", connections: 7, spread: 1 }]);
+  assert.equal(valueOf(text(), 'inroad_proxy_connections{service_port="default/api:http/TCP"}'), 7);
+  assert.equal(valueOf(text(), 'inroad_proxy_connections_spread{service_port="default/api:http/TCP"}'), 1);
+});
+
 for (const [mode, full, series] of [
   ["nftables", true, "nftables_sync_failures_total"],
   ["iptables", true, "iptables_restore_failures_total"],

@@ -3,12 +3,15 @@ import { createMetrics, exponential } from "#lib/metrics";
 import type { Metrics, Sample } from "#lib/metrics";
 import type { ServiceModel, Snapshot } from "#model";
 import type { Recorder } from "./apply.ts";
+import type { Fairness } from "./fairness.ts";
 
 export interface ProxyMetrics {
   readonly recorder: Recorder;
   /** An answer to `/healthz` or `/livez` with this status. */
   probed(path: "healthz" | "livez", code: number): void;
   forgotFlows(count: number): void;
+  /** How evenly endpoints met connections, read just now. */
+  balanced(lists: readonly Fairness[]): void;
   text(): string;
 }
 
@@ -66,7 +69,21 @@ export function createProxyMetrics(mode: string, node: string, clock: () => numb
     "Services with a Local policy and no endpoint on this node.",
     () => (last === undefined ? [] : withoutLocal(last, node)),
   );
+  let lists: readonly Fairness[] = [];
+  const ofLists = (value: (list: Fairness) => number) =>
+    lists.map((one) => ({ labels: { service_port: one.list }, value: value(one) }));
+  metrics.gaugeFrom(
+    "inroad_proxy_connections",
+    "Connections by Service port since its endpoints changed last.",
+    () => ofLists(({ connections }) => connections),
+  );
+  metrics.gaugeFrom(
+    "inroad_proxy_connections_spread",
+    "Most connections of a turn less the fewest: 0 or 1 where the order was kept.",
+    () => ofLists(({ spread }) => spread),
+  );
   return {
+    balanced: (read) => void (lists = read),
     recorder: {
       queued() {
         queuedAt.set(clock() / 1000);
