@@ -11,10 +11,16 @@ export interface ReadyFacts {
   readonly egress: string;
 }
 
+/** `nftables, vxlan, rootless`; without namespaces there is no overlay. */
+export function kindOf({ proxyMode, overlay, rootless }: ClusterStatus): string {
+  const network = proxyMode === "userspace" ? [proxyMode] : [proxyMode, overlay];
+  return [...network, rootless ? "rootless" : "root"].join(", ");
+}
+
 /** A few lines: what is up, under which addresses, and the next commands. */
 export function describeReady(status: ClusterStatus, facts: ReadyFacts): string {
   const flag = status.name === "default" ? "" : ` --name ${status.name}`;
-  const kind = `${status.nodes.length} nodes, ${status.proxyMode}, ${status.overlay}, ${status.rootless ? "rootless" : "root"}`;
+  const kind = `${status.nodes.length} nodes, ${kindOf(status)}`;
   const lines = [`cluster "${status.name}" is up after ${facts.seconds.toFixed(2)} s (${kind})`];
   for (const { host, address } of status.hosts) lines.push(`  ${host} -> load balancer ${address}`);
   for (const { hostPort, port, passedOver } of facts.published) {

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { StatusAnswer } from "#cluster";
 import { ask } from "./control.ts";
 import { nameOption, outputOption } from "./options.ts";
+import { kindOf } from "./ready.ts";
 import { livingOwner, stateDir } from "./state.ts";
 
 export function statusCommand(): Command {
@@ -24,7 +25,7 @@ export function statusCommand(): Command {
 function describeStatus(status: StatusAnswer, pid: number | undefined): string {
   const state = status.ready ? "ready" : `not ready: waiting for ${status.waitingFor.join(", ")}`;
   const sections = [
-    `cluster "${status.name}" (pid ${pid}, ${status.proxyMode}, ${status.overlay}, ${status.rootless ? "rootless" : "root"}): ${state}`,
+    `cluster "${status.name}" (pid ${pid}, ${kindOf(status)}): ${state}`,
     status.notes.join("\n"),
     table(
       ["NODE", "ADDRESS", "READY", "MTU"],

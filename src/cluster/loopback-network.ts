@@ -19,7 +19,7 @@ import { codeOf, InroadError, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { Snapshot } from "#model";
 import { steeringWriter } from "#path/load-balancer";
-import { createLoopbackNodes, networkSettings } from "#path/node";
+import { createLoopbackNode, networkSettings } from "#path/node";
 import { startProxy, type Proxy } from "#path/proxy";
 import { addresses, type ClusterConfig } from "./config.ts";
 import { createClientProxies } from "./client-proxy.ts";
@@ -29,8 +29,9 @@ import { outsidePlace, podPlace } from "./places.ts";
 /** Finds addresses that no other cluster has. Throws `NoFreeNetwork`. */
 export function createLoopbackCluster(config: ClusterConfig, log: Log): ClusterNetwork {
   const { map, apiListener } = claimNetwork(config);
-  const network = createLoopbackNetwork(map, config.nodes);
-  const nodes = createLoopbackNodes(config.nodes, network);
+  const nodes = new Map<string, ReturnType<typeof createLoopbackNode>>();
+  const network = createLoopbackNetwork(map, () => [...nodes.values()].map(({ node }) => node));
+  for (const node of config.nodes) nodes.set(node.name, createLoopbackNode(node, network));
   const proxies = new Map<string, Proxy>();
   const clients = createClientProxies(log.child("client proxy"));
   const nsOf = (node: string): LoopbackPlace => {
@@ -76,17 +77,14 @@ export function createLoopbackCluster(config: ClusterConfig, log: Log): ClusterN
     variables: async ({ namespace, name }, ns) =>
       isLoopback(ns) ? clients.variables({ ...podPlace({ namespace, name }, ns, config.domain), ns }) : {},
     useEgress: async () => undefined,
-    add: () => Promise.reject(fixedNodes()),
-    remove: () => Promise.reject(fixedNodes()),
+    add: async (node) => nodes.set(node.name, createLoopbackNode(node, network)),
+    async remove(name) {
+      nodes.delete(name);
+      proxies.delete(name);
+    },
     settled: async () => undefined,
     notes: (snapshot) => notesOf(map, snapshot),
   };
-}
-
-function fixedNodes(): InroadError {
-  return new InroadError("NotBuilt", "nodes of a cluster without namespaces neither join nor leave", {
-    mend: "bring the cluster up anew with --nodes N",
-  });
 }
 
 /** What users must know to find things: where the networks are, and which ports are not where they should be. */

@@ -53,7 +53,7 @@ const who: readonly {
 
 for (const { from, to, decides } of who) {
   test(`a connection from ${from} to ${keyOf(to)} is decided about by ${decides.split(" ")[0]}`, async (t) => {
-    const network = createLoopbackNetwork(freeLoopback(t), nodes);
+    const network = createLoopbackNetwork(freeLoopback(t), () => nodes);
     network.steer(new Map([[keyOf(balanced), () => "node-b"]]));
     for (const { name } of nodes) t.after(network.claim(name, to, answering(name)));
     assert.equal(await ask(network, from, to), decides);
@@ -61,13 +61,13 @@ for (const { from, to, decides } of who) {
 }
 
 test("a connection whose node claims nothing is reset, where another node listens", async (t) => {
-  const network = createLoopbackNetwork(freeLoopback(t), nodes);
+  const network = createLoopbackNetwork(freeLoopback(t), () => nodes);
   t.after(network.claim("node-b", service, answering("node-b")));
   assert.equal(await ask(network, "10.244.0.5", service), "ECONNRESET");
 });
 
 test("when the last claim is released, nobody listens any more; the others go on before", async (t) => {
-  const network = createLoopbackNetwork(freeLoopback(t), nodes);
+  const network = createLoopbackNetwork(freeLoopback(t), () => nodes);
   const [first, second] = nodes.map(({ name }) => network.claim(name, service, answering(name)));
   first?.();
   assert.equal(await ask(network, "10.244.1.5", service), "node-b 10.244.1.5");
@@ -76,7 +76,7 @@ test("when the last claim is released, nobody listens any more; the others go on
 });
 
 test("an address on which somebody else listens cannot be claimed", async (t) => {
-  const network = createLoopbackNetwork(freeLoopback(t), nodes);
+  const network = createLoopbackNetwork(freeLoopback(t), () => nodes);
   const fd = tcpListener(network.place("other", service.address), "0.0.0.0", service.port);
   const other = createServer().listen({ fd });
   t.after(() => other.close());
@@ -89,7 +89,7 @@ for (const kind of ["service", "pod"] as const) {
     t.after(() => foreign.close());
     await once(foreign, "listening");
     const { port } = foreign.address() as AddressInfo;
-    const network = createLoopbackNetwork(freeLoopback(t), nodes);
+    const network = createLoopbackNetwork(freeLoopback(t), () => nodes);
     const end: ServiceEnd = { address: "10.96.0.7", protocol: "TCP", port };
     if (kind === "service") t.after(network.claim("node-a", end, answering("node-a")));
     else {
@@ -106,7 +106,7 @@ for (const kind of ["service", "pod"] as const) {
 }
 
 test("a place listens and is seen by its own address, at the true ports", async (t) => {
-  const network = createLoopbackNetwork(freeLoopback(t), nodes);
+  const network = createLoopbackNetwork(freeLoopback(t), () => nodes);
   const [pod, client] = [network.place("pod", "10.244.0.5"), network.place("client", "10.244.1.6")];
   const server = createServer().listen({ fd: tcpListener(pod, "0.0.0.0", 80) });
   t.after(() => server.close());

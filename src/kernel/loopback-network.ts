@@ -59,21 +59,24 @@ export function keyOf({ address, protocol, port }: ServiceEnd): string {
   return `${address} . ${protocol.toLowerCase()} . ${port}`;
 }
 
-export function createLoopbackNetwork(map: LoopbackMap, nodes: readonly LoopbackNode[]): LoopbackNetwork {
+/** @param nodes those that there are now: nodes come and go */
+export function createLoopbackNetwork(
+  map: LoopbackMap,
+  nodes: () => readonly LoopbackNode[],
+): LoopbackNetwork {
   const listeners = new Map<string, Listener>();
   let steerings: ReadonlyMap<string, Steering> = new Map();
-  const networks = nodes.map((node) => ({ node, cidr: parseCidr(node.podCIDR) }));
 
   const nodeOf = (address: string): string | undefined =>
-    networks.find(({ node, cidr }) => node.address === address || inCidr(address, cidr))?.node.name;
+    nodes().find((node) => node.address === address || inCidr(address, parseCidr(node.podCIDR)))?.name;
 
   /** Inside, a node decides for its own pods, as its rules would; node ports are the affair of the node that has them. */
   const claimFor = (end: ServiceEnd, client: End): Claim | undefined => {
     const claims = listeners.get(keyOf(end))?.claims ?? new Map<string, Claim>();
-    const owner = nodes.find(({ address }) => address === end.address)?.name ?? nodeOf(client.address);
+    const owner = nodes().find(({ address }) => address === end.address)?.name ?? nodeOf(client.address);
     if (owner !== undefined) return claims.get(owner);
     const steering = steerings.get(keyOf(end));
-    return claims.get((steering === undefined ? nodes[0]?.name : steering(client)) ?? "");
+    return claims.get((steering === undefined ? nodes()[0]?.name : steering(client)) ?? "");
   };
 
   const listen = (end: ServiceEnd): Listener => {

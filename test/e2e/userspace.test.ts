@@ -67,7 +67,7 @@ describe("the road without namespaces and rights", { timeout: 120_000 }, () => {
   });
 
   test("up says where everything is, and which ports are elsewhere", () => {
-    assert.match(said, /2 nodes, userspace/);
+    assert.match(said, /2 nodes, userspace, root(less)?\)/);
     assert.match(said, /Services are at 127\.\d+\.0\.0\/16, pods at 127\.\d+\.0\.0\/16/);
     assert.match(said, /ports below 1024 are not permitted here: port 80 is at 64592/);
     assert.equal(status.notes.length, 3);
@@ -188,6 +188,27 @@ describe("the road without namespaces and rights", { timeout: 120_000 }, () => {
       const output = await exec("node/node-b", "curl", "-s", "-H", "Connection: close", url);
       assert.deepEqual(countsOf(answers(output).map(({ pod }) => pod)), [2, 2, 2, 2, 2]);
     });
+  });
+
+  test("a stand-in is made unready; faults of a network that is not there are refused", async () => {
+    const refused = await cli("fault", "node-down", "--name", name, "node-b");
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /cannot be made without network namespaces/);
+    const [pod] = apiPods();
+    succeeded(await cli("fault", "unready", "--name", name, `default/${pod?.name}`));
+    succeeded(await cli("fault", "heal", "--name", name));
+  });
+
+  test("a node joins and leaves", async () => {
+    succeeded(await cli("node", "add", "--name", name, "late"));
+    const [pod] = apiPods();
+    const from = `pod/default/${pod?.name}`;
+    const health = await exec(from, "curl", "-s", "http://172.30.0.13:10256/healthz");
+    assert.match(health, /"nodeEligible":true/);
+    succeeded(await cli("node", "remove", "--name", name, "late"));
+    const address = "http://172.30.0.13:10256/";
+    const gone = await cli("exec", "--name", name, "--from", from, "--", "curl", "-s", address);
+    assert.notEqual(gone.code, 0);
   });
 
   test("a second cluster has addresses of its own", async () => {

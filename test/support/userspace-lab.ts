@@ -51,7 +51,7 @@ export async function lab(
   services: readonly TestService[],
   { log = silentLog, ...more }: Pick<Partial<ProxyOptions>, "log" | "externalIPs" | "masqueradeAll"> = {},
 ): Promise<Lab> {
-  const network = createLoopbackNetwork(freeLoopback(t), nodes);
+  const network = createLoopbackNetwork(freeLoopback(t), () => nodes);
   const place = (name: string, address: string): LoopbackPlace => network.place(name, address);
   const pods = new Map<Who, LoopbackPlace>(
     podNames.map((name) => [name, place(name, ADDRESSES[name].IPv4)] as const),

@@ -3,7 +3,7 @@ export { startNodes } from "./apply.ts";
 export type { NodeNetwork, NodesHandle } from "./apply.ts";
 export { explain } from "./explain.ts";
 export { explainLoopback } from "./explain-loopback.ts";
-export { createLoopbackNodes } from "./loopback.ts";
+export { createLoopbackNode } from "./loopback.ts";
 export { mtuText } from "./mtu-watch.ts";
 export type { NodeMtu } from "./mtu-watch.ts";
 export { leavesBy, leftBy, observeFlow, observeRoute } from "./observe.ts";

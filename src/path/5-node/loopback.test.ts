@@ -6,7 +6,7 @@ import { policy } from "../../../test/support/policy-world.ts";
 import { exampleSnapshot } from "../../../test/support/snapshot.ts";
 import { explain } from "./explain.ts";
 import { explainLoopback } from "./explain-loopback.ts";
-import { createLoopbackNodes } from "./loopback.ts";
+import { createLoopbackNode } from "./loopback.ts";
 
 const ports = { TCP: createPortTable(), UDP: createPortTable() };
 const map: LoopbackMap = { networks: layOut(0, ["10.244.0.0/16"]), moved: true, ports };
@@ -16,7 +16,7 @@ const identity = { name: "node-a", address, addresses: [address], podCIDR, podCI
 const podOf = (name: string) => ({ namespace: "default", name, uid: `uid-${name}` });
 
 test("each pod gets an address of its node, the same one when asked again, and another than other pods", async () => {
-  const sandboxes = createLoopbackNodes([identity], { place }).get("node-a")?.sandboxes;
+  const sandboxes = createLoopbackNode(identity, { place }).sandboxes;
   assert.ok(sandboxes);
   const [first, again, second] = [
     await sandboxes.create(podOf("a")),
@@ -31,7 +31,7 @@ test("each pod gets an address of its node, the same one when asked again, and a
 });
 
 test("a pod that is gone takes its ports along, and its address rests", async () => {
-  const sandboxes = createLoopbackNodes([identity], { place }).get("node-a")?.sandboxes;
+  const sandboxes = createLoopbackNode(identity, { place }).sandboxes;
   assert.ok(sandboxes);
   const { address } = await sandboxes.create(podOf("a"));
   setPort(ports.TCP, address, 8080, 40_000);

@@ -28,19 +28,18 @@ export interface LoopbackNodeNetwork {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** The nodes of a cluster, by name. */
-export function createLoopbackNodes(
-  nodes: readonly NodeIdentity[],
+/** A node of a cluster without namespaces. */
+export function createLoopbackNode(
+  node: NodeIdentity,
   network: Pick<LoopbackNetwork, "place">,
-): ReadonlyMap<string, LoopbackNodeNetwork> {
-  const create = (node: NodeIdentity): LoopbackNodeNetwork => ({
+): LoopbackNodeNetwork {
+  return {
     node,
     ns: network.place(node.name, node.address),
     sandboxes: createSandboxes(node, network),
     policy: { covers: () => Promise.resolve(), denied: () => Promise.resolve([]) },
     annotations: {},
-  });
-  return new Map(nodes.map((node) => [node.name, create(node)]));
+  };
 }
 
 function createSandboxes(

@@ -135,7 +135,7 @@ test("an ended connection stays in the account, as ended", async (t) => {
 });
 
 test("connections beyond the limit are reset, and there is room again when one ends", async (t) => {
-  const network = createLoopbackNetwork(freeLoopback(t), [
+  const network = createLoopbackNetwork(freeLoopback(t), () => [
     { name: "node-a", address: NODE, podCIDR: "10.244.0.0/24" },
   ]);
   const place = network.place("node-a", NODE);
