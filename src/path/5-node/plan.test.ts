@@ -124,7 +124,7 @@ test("IPv6 is switched off in a cluster without it, and not delayed in a cluster
     ),
     [],
   );
-  assert.equal(optionalSysctls(dual)["net/ipv6/conf/default/disable_ipv6"], undefined);
+  assert.equal(optionalSysctls(dual)["net/ipv6/conf/default/disable_ipv6"], "0");
   assert.equal(routerSysctls(dual)["net/ipv6/conf/all/forwarding"], "1");
   assert.equal(podSysctls(dual)["net/ipv6/conf/default/accept_dad"], "0");
 });

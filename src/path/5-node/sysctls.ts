@@ -47,7 +47,7 @@ export function podSysctls(settings: NodeNetworkSettings): Sysctls {
  */
 export function optionalSysctls(settings: NodeNetworkSettings): Sysctls {
   return {
-    ...(hasIPv6(settings) ? {} : { "net/ipv6/conf/default/disable_ipv6": "1" }),
+    "net/ipv6/conf/default/disable_ipv6": hasIPv6(settings) ? "0" : "1",
     "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
   };
 }
