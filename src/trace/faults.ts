@@ -16,13 +16,18 @@ export function withFaults(snapshot: Snapshot, route: Route, faults: readonly Fa
   if (cut !== undefined) {
     const [cause] = met.filter((fault) => isCut(fault, cut));
     const dropped = { kind: "dropped", ...(cause === undefined ? { reason: "" } : told(cause)) } as const;
-    const visits = route.visits.slice(0, cut.after + 1);
+    const visits = route.visits.slice(0, cut.after + 1).map((visit) => withoutArrival(visit, cut));
     return { visits, reached: dropped, verdict: dropped, assumptions };
   }
   const lossy = met.find(({ kind }) => kind === "loss");
   if (lossy === undefined || route.verdict.kind !== "delivered") return { ...route, assumptions };
   const unknown = { kind: "unknown", ...told(lossy) } as const;
   return { ...route, reached: unknown, verdict: unknown, assumptions };
+}
+
+/** What a node tells of a way includes how it ends on the other node: there nothing arrives. */
+function withoutArrival(visit: Visit, { to }: Crossing): Visit {
+  return { ...visit, steps: visit.steps.filter(({ component }) => component !== `node ${to}`) };
 }
 
 function told(fault: Fault): { reason: string; mend: string } {
