@@ -78,7 +78,7 @@ async function runProxy(command: ProxyCommandOptions): Promise<void> {
     });
   }
   requireMode(proxyMode);
-  const kinds = ["services", "endpointslices", "nodes"];
+  const kinds = ["services", "endpointslices", "nodes", "servicecidrs"];
   const options = { kubeconfig, domain, kinds, ...(context === undefined ? {} : { context }) };
   const { source, log, stopped, close } = await startComponent("proxy", options);
   const { startProxy } = await import("#path/proxy");

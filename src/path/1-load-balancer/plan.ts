@@ -69,9 +69,11 @@ export function isBalanced(service: ServiceModel): boolean {
 function planService(service: ServiceModel, nodes: readonly NodeModel[], healthOf: HealthOf): VipPort[] {
   const check = { port: checkPort(service) };
   return service.loadBalancerIPs.flatMap((address) => {
-    const candidates = nodes.map((node) =>
-      candidateOf(service, node, address, healthOf({ ...place(node), port: check.port })),
-    );
+    const health = (node: NodeModel): Health => healthOf({ ...place(node), port: check.port });
+    const checked = nodes.map((node) => candidateOf(service, node, address, health(node)));
+    const candidates = checked.some(({ eligible }) => eligible)
+      ? checked
+      : nodes.map((node, index) => inNeed(checked[index], service, node, address, health(node)));
     return service.ports.map(({ protocol, port }) => ({
       service: `${service.namespace}/${service.name}`,
       address,
@@ -112,6 +114,29 @@ function candidateOf(service: ServiceModel, node: NodeModel, vip: string, health
     default:
       return { name, address, eligible: false, reason: `${health.state}: ${health.reason}` };
   }
+}
+
+/**
+ * Where no node is eligible, one whose endpoints still serve while they terminate is better than none: its rules send
+ * connections to them until the node that takes over has passed its check (KEP-1669).
+ */
+function inNeed(
+  checked: Candidate | undefined,
+  service: ServiceModel,
+  node: NodeModel,
+  vip: string,
+  health: Health,
+): Candidate {
+  const candidate = checked ?? candidateOf(service, node, vip, health);
+  const serves = service.ports.some(({ endpoints }) =>
+    endpoints.some((end) => end.node === node.name && end.serving && end.terminating),
+  );
+  if (!serves || health.state === "gone" || barredReason(node, vip) !== undefined) return candidate;
+  return {
+    ...candidate,
+    eligible: true,
+    reason: "its endpoints terminate, but serve, and no node has others",
+  };
 }
 
 /** The address by which a node is reached for a load-balancer address: that of the same family, else the primary one. */
