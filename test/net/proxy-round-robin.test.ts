@@ -52,10 +52,10 @@ for (const mode of everyMode) {
     });
 
     test("the kernel's own counters show that no endpoint is ahead by more than one", async (t) => {
-      // IPVS has sums of its own, which are late: this mode tells no fairness.
-      if (mode === "ipvs") return;
       const at = await lab(t, mode, [api(three)]);
       await askMany(at.client, 10);
+      // IPVS has sums of its own, which are late: this mode tells nothing rather than something old.
+      if (mode === "ipvs") return assert.deepEqual(await at.proxy.fairness(), []);
       const list = "default/api:http/TCP";
       assert.deepEqual(await at.proxy.fairness(), [{ list, connections: 10, spread: 1 }]);
       await askMany(at.client, 2);
