@@ -1,6 +1,6 @@
 /** Where the helper programs are, and which Debian package brings a missing one. */
-import { accessSync, constants, statSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { InroadError } from "#lib/errors";
 
 const packages: Readonly<Record<string, string>> = {
@@ -44,6 +44,23 @@ export function findProgram(
     if (isExecutable(path)) return path;
   }
   throw missing(name);
+}
+
+const XTABLES_LOCK = "/run/xtables.lock";
+
+/**
+ * What a program needs in its environment beside ours. iptables-legacy ends at once if it cannot open the system's lock,
+ * and root of a user namespace cannot; what it must not share is its network namespace, so that one is the lock then.
+ */
+export function environmentFor(name: string): NodeJS.ProcessEnv | undefined {
+  if (!/^ip6?tables/.test(name) || process.env["XTABLES_LOCKFILE"] !== undefined) return undefined;
+  try {
+    if (existsSync(XTABLES_LOCK)) accessSync(XTABLES_LOCK, constants.R_OK);
+    else accessSync(dirname(XTABLES_LOCK), constants.W_OK);
+    return undefined;
+  } catch {
+    return { ...process.env, XTABLES_LOCKFILE: "/proc/self/ns/net" };
+  }
 }
 
 function isExecutable(path: string): boolean {

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess, SpawnOptions } from "node:child_process";
 import { InroadError, codeOf, messageOf } from "#lib/errors";
 import { inNetNs } from "./netns.ts";
-import { findProgram } from "./programs.ts";
+import { environmentFor, findProgram } from "./programs.ts";
 import type { CommandResult, NetNs, NetPlace } from "./types.ts";
 
 /** Children that Node waits for; the reaper of orphans leaves them alone. */
@@ -44,6 +44,7 @@ export function run(
   return new Promise((resolve, reject) => {
     const child = spawnIn(ns, command, args, {
       stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      env: environmentFor(command),
     });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];

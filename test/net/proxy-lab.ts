@@ -78,7 +78,7 @@ export async function lab(
     return proxy;
   };
   const proxy = start(source);
-  await proxy.ready;
+  await withinSeconds(20, proxy.ready, "the first rules");
   return {
     client,
     node,
@@ -93,6 +93,15 @@ export async function lab(
     },
     startProxy: (...others) => start(settableSource(testSnapshot(...others))),
   };
+}
+
+/** What never comes fails by its name, instead of using up the time of the whole run. */
+async function withinSeconds(seconds: number, promise: Promise<unknown>, what: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come within ${seconds} s`)), seconds * 1000);
+  });
+  await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 export type Network = Pick<Lab, "client" | "node" | "undo" | "placeOf">;

@@ -54,7 +54,14 @@ export function iptablesBackend(kernel: RuleKernel, flavour?: Flavour): RuleBack
 
   const listing = async (list: string, ...how: readonly string[]): Promise<string> => {
     const family = lists.get(list)?.family ?? "IPv4";
-    const { code, stdout } = await kernel.run(program(family), ["-t", "nat", ...how, listChain(list)]);
+    const { code, stdout } = await kernel.run(program(family), [
+      "-w",
+      "5",
+      "-t",
+      "nat",
+      ...how,
+      listChain(list),
+    ]);
     return code === 0 ? stdout : "";
   };
 
