@@ -5,6 +5,7 @@ import { familyOf, type IpFamily } from "#lib/ip";
 import type { Log } from "#lib/log";
 import type { Snapshot, SnapshotSource } from "#model";
 import { createAnnouncer } from "./announce.ts";
+import { isIntact } from "./content.ts";
 import { createHealthChecker } from "./health.ts";
 import { planLoadBalancer, type LoadBalancerPlan } from "./plan.ts";
 import {
@@ -14,6 +15,7 @@ import {
   noRules,
   renderRules,
   routeLines,
+  tableOf,
   type Marks,
   type Rules,
 } from "./rules.ts";
@@ -42,8 +44,9 @@ export interface LoadBalancer {
 }
 
 const RETRY_MS = 200;
+const CHECK_MS = 1000;
 
-/** Starts balancing. A program that fails is tried again, from the beginning of the table. */
+/** Starts balancing. A program that fails is tried again, from the beginning of the table; own rules that somebody deleted are put back. */
 export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   const { source, edge, writer, log } = options;
   const checker = createHealthChecker({
@@ -85,8 +88,16 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     clearTimeout(look);
     look = setTimeout(schedule, ms);
   });
+  const check = async (): Promise<void> => {
+    if (closed || (await writer.intact?.()) !== false) return;
+    log.warn("somebody deleted rules of the load balancer: putting them back");
+    schedule();
+  };
   work = source.synced ?? work;
   schedule();
+  const checking = setInterval(() => {
+    if (!waiting) work = work.then(check);
+  }, CHECK_MS);
   const unsubscribe = source.subscribe(schedule);
   return {
     ready,
@@ -96,6 +107,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     async close() {
       closed = true;
       clearTimeout(look);
+      clearInterval(checking);
       unsubscribe();
       checker.close();
       await work;
@@ -112,6 +124,8 @@ function trackLiberally(edge: NetNs): void {
 export interface BalanceWriter {
   /** Puts a plan in force; a failed one is tried again. */
   readonly write: (plan: LoadBalancerPlan) => Promise<void>;
+  /** Whether what was written is still there; if not, the next `write` writes all of it. Never rejects. */
+  readonly intact?: () => Promise<boolean>;
   readonly nodeOfMark: (mark: number) => string | undefined;
 }
 
@@ -144,8 +158,25 @@ export function ruleWriter(edge: NetNs, pools: readonly string[]): BalanceWriter
       trackLiberally(edge);
       rules = next;
     },
+    async intact() {
+      const looks = pools.map(async (pool) => {
+        const wanted = rules.get(familyOf(pool));
+        return wanted === undefined || (await isThere(edge, pool, wanted));
+      });
+      if ((await Promise.all(looks)).every(Boolean)) return true;
+      rules = new Map();
+      return false;
+    },
     nodeOfMark: (mark) => [...marks].find(([, known]) => known === mark)?.[0],
   };
+}
+
+/** A table that cannot be listed is gone. */
+function isThere(edge: NetNs, pool: string, rules: Rules): Promise<boolean> {
+  return nft(edge, `list table ${tableOf(familyOf(pool))}\n`, { json: true }).then(
+    (json) => isIntact(json, pool, rules),
+    () => false,
+  );
 }
 
 function scriptOf(pool: string, have: Rules | undefined, want: ReadonlyMap<IpFamily, Rules>): string {

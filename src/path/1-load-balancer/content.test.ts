@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isIntact } from "./content.ts";
+import { noRules, type Rules } from "./rules.ts";
+
+const pool = "203.0.113.128/25";
+
+const rules: Rules = {
+  ...noRules,
+  chains: new Map([["vip-web", ["first", "second"]]]),
+  choose: new Map([["203.0.113.128 . tcp . 80", "goto vip-web"]]),
+  vips: new Set(["203.0.113.128"]),
+};
+
+/** What `nft -j list table` tells of the table, as far as it is looked at. */
+const whole: readonly object[] = [
+  { metainfo: { version: "1.0.6" } },
+  { table: { name: "inroad-lb" } },
+  { map: { name: "choose", elem: [[{ concat: ["203.0.113.128", "tcp", 80] }, { goto: "vip-web" }]] } },
+  { set: { name: "vips", elem: ["203.0.113.128"] } },
+  { set: { name: "gone" } },
+  { chain: { name: "refuse" } },
+  { chain: { name: "prerouting" } },
+  { chain: { name: "vip-web" } },
+  ...Array<object>(2).fill({ rule: { chain: "refuse" } }),
+  ...Array<object>(6).fill({ rule: { chain: "prerouting" } }),
+  ...Array<object>(2).fill({ rule: { chain: "vip-web" } }),
+];
+
+const listing = (items: readonly object[]): string => JSON.stringify({ nftables: items });
+
+test("a table with all its chains, rules and elements is intact, and things of others in it do not matter", () => {
+  assert.ok(isIntact(listing(whole), pool, rules));
+  assert.ok(isIntact(listing([...whole, { chain: { name: "other" } }]), pool, rules));
+});
+
+test("whatever is missing, the table is not intact", () => {
+  for (const index of whole.keys()) {
+    if (index < 2) continue;
+    assert.ok(!isIntact(listing(whole.toSpliced(index, 1)), pool, rules), JSON.stringify(whole[index]));
+  }
+});
+
+test("an element or a rule too many is noticed, too", () => {
+  const more: Rules = { ...rules, vips: new Set(["203.0.113.128", "203.0.113.129"]) };
+  assert.ok(!isIntact(listing(whole), pool, more));
+  assert.ok(!isIntact(listing([...whole, { rule: { chain: "refuse" } }]), pool, rules));
+});

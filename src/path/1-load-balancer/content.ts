@@ -1,0 +1,43 @@
+/** Whether a table of the edge still holds what was written to it: to notice that somebody deleted own rules. Pure. */
+import { baseScript, type Rules } from "./rules.ts";
+
+interface Item {
+  readonly chain?: { readonly name: string };
+  readonly rule?: { readonly chain: string };
+  readonly map?: NamedSet;
+  readonly set?: NamedSet;
+}
+
+interface NamedSet {
+  readonly name: string;
+  readonly elem?: readonly unknown[];
+}
+
+/**
+ * Compares `nft -j list table` with the table for a pool that has these rules: chains, the number of rules in each, and of elements in each set. Their
+ * wording differs between versions of nft, so a rule that somebody changed into another is not noticed.
+ */
+export function isIntact(json: string, pool: string, { chains, choose, vips, gone }: Rules): boolean {
+  const { nftables: items }: { readonly nftables: readonly Item[] } = JSON.parse(json);
+  const there = new Set(items.flatMap(({ chain }) => chain?.name ?? []));
+  const rules = Map.groupBy(
+    items.flatMap(({ rule }) => rule?.chain ?? []),
+    (chain) => chain,
+  );
+  const sets = new Map(items.flatMap(({ map, set = map }) => (set === undefined ? [] : [[set.name, set]])));
+  const sizes = { choose: choose.size, vips: vips.size, gone: gone.size };
+  return (
+    [...baseChains(pool), ...chains].every(
+      ([name, { length }]) => there.has(name) && (rules.get(name)?.length ?? 0) === length,
+    ) &&
+    Object.entries(sizes).every(([name, size]) => sets.has(name) && (sets.get(name)?.elem?.length ?? 0) === size)
+  );
+}
+
+/** The rules of each chain of the fixed part, one a line; a chain's first line may be its hook. */
+function baseChains(pool: string): readonly (readonly [string, readonly string[]])[] {
+  return [...baseScript(pool).matchAll(/chain (\S+) \{\n([^}]*)\}/g)].map(([, name = "", body = ""]) => {
+    const lines = body.split("\n").map((line) => line.trim());
+    return [name, lines.filter((line) => line !== "" && !line.startsWith("type "))];
+  });
+}
