@@ -159,6 +159,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
       notes: network.notes(source.current()),
       mtuOf: (node) => network.nodes.get(node)?.mtu?.(),
       faults: faults.list(),
+      failureOf: (node) => proxies.get(node)?.failure(),
     });
   const orders = await serveOrders({
     start,
