@@ -65,14 +65,16 @@ export function statusOf(
         };
       }),
     faults: facts.faults.map((fault) => ({ ...fault, text: describeFault(fault) })),
-    findings: [...snapshot.findings, ...narrowPaths(snapshot, facts.mtuOf), ...oldRules(snapshot, facts.failureOf)].map(
-      ({ severity, object, message, mend }) => ({
-        severity,
-        object: `${object.kind} ${object.namespace === undefined ? "" : `${object.namespace}/`}${object.name}`,
-        message,
-        ...(mend === undefined ? {} : { mend }),
-      }),
-    ),
+    findings: [
+      ...snapshot.findings,
+      ...narrowPaths(snapshot, facts.mtuOf),
+      ...oldRules(snapshot, facts.failureOf),
+    ].map(({ severity, object, message, mend }) => ({
+      severity,
+      object: `${object.kind} ${object.namespace === undefined ? "" : `${object.namespace}/`}${object.name}`,
+      message,
+      ...(mend === undefined ? {} : { mend }),
+    })),
   };
 }
 

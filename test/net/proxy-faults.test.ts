@@ -8,7 +8,16 @@ import type { Snapshot } from "#model";
 import type { RuleKernel } from "../../src/path/4-proxy/backend.ts";
 import { CLUSTER_IP, api, pod } from "../../src/path/4-proxy/contract.ts";
 import { testSnapshot } from "../../src/path/4-proxy/testing.ts";
-import { ask, askMany, assertEveryWindow, counts, eventually, everyMode, lab, withinSeconds } from "./proxy-lab.ts";
+import {
+  ask,
+  askMany,
+  assertEveryWindow,
+  counts,
+  eventually,
+  everyMode,
+  lab,
+  withinSeconds,
+} from "./proxy-lab.ts";
 
 const three = [pod("pod-1"), pod("pod-2"), pod("pod-3")];
 
@@ -54,7 +63,14 @@ function withOverlap(snapshot: Snapshot): Snapshot {
   assert.ok(node);
   const podCIDRs = ["10.244.1.128/25", "fd00:10:244:1::/64"];
   const address = "172.30.0.13";
-  const other = { ...node, name: "node-c", address, addresses: [address], podCIDR: "10.244.1.128/25", podCIDRs };
+  const other = {
+    ...node,
+    name: "node-c",
+    address,
+    addresses: [address],
+    podCIDR: "10.244.1.128/25",
+    podCIDRs,
+  };
   return { ...snapshot, nodes: new Map([...snapshot.nodes, ["node-c", other]]) };
 }
 
@@ -74,9 +90,15 @@ for (const mode of everyMode) {
           log: { ...silentLog, warn: (message) => void warnings.push(message) },
         });
         broken = script;
-        const changed = at.set(api([pod("pod-4")]), { name: "new", clusterIP: "10.96.0.9", endpoints: three });
+        const changed = at.set(api([pod("pod-4")]), {
+          name: "new",
+          clusterIP: "10.96.0.9",
+          endpoints: three,
+        });
         await eventually(async () => assert.match(at.proxy.failure() ?? "", said));
-        assert.ok(warnings.some((text) => /rules not in force, trying again in \d+ ms/.test(text) && said.test(text)));
+        assert.ok(
+          warnings.some((text) => /rules not in force, trying again in \d+ ms/.test(text) && said.test(text)),
+        );
         assert.deepEqual(counts(await askMany(at.client, 6)), { "pod-1": 2, "pod-2": 2, "pod-3": 2 });
         broken = undefined;
         await changed;

@@ -76,7 +76,10 @@ for (const mode of everyMode) {
       end.abort();
       await Promise.all(clients);
       assert.ok(answers.length > 20);
-      assert.deepEqual(answers.filter((answer) => !answer.startsWith("pod-")), []);
+      assert.deepEqual(
+        answers.filter((answer) => !answer.startsWith("pod-")),
+        [],
+      );
       assertEveryWindow(await askMany(at.client, 6), 2);
       const grown = (heapInUse() - before) / 1e6;
       assert.ok(grown < 30, `${grown} MB more than before`);

@@ -30,7 +30,9 @@ export function isIntact(json: string, pool: string, { chains, choose, vips, gon
     [...baseChains(pool), ...chains].every(
       ([name, { length }]) => there.has(name) && (rules.get(name)?.length ?? 0) === length,
     ) &&
-    Object.entries(sizes).every(([name, size]) => sets.has(name) && (sets.get(name)?.elem?.length ?? 0) === size)
+    Object.entries(sizes).every(
+      ([name, size]) => sets.has(name) && (sets.get(name)?.elem?.length ?? 0) === size,
+    )
   );
 }
 

@@ -115,7 +115,10 @@ test("a list too large for one transaction: the last turns first, and every step
       if (rule !== undefined) chain.splice(Number(place) - 1, 0, rule);
     }
     const turns = chain.flatMap((rule) => /--every (\d+)/.exec(rule)?.[1] ?? []);
-    assert.deepEqual(turns.map(Number), turns.map((_, i) => turns.length + 1 - i));
+    assert.deepEqual(
+      turns.map(Number),
+      turns.map((_, i) => turns.length + 1 - i),
+    );
   }
   assert.deepEqual(chain, rules);
 });
