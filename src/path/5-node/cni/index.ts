@@ -43,26 +43,32 @@ function inputOf(readInput: () => string): string {
 async function carryOut(request: Request, document: Document): Promise<string> {
   if (request.command === "VERSION") return versionText(document);
   const network = readNetwork(document, request.command);
+  if (request.command === "ADD") return add(network, document, request);
+  await act(request, network, document);
+  return "";
+}
+
+async function act(
+  request: Exclude<Request, { command: "VERSION" }>,
+  network: Network,
+  document: Document,
+): Promise<void> {
   switch (request.command) {
-    case "ADD":
-      return add(network, document, request);
     case "DEL":
       await detach(network, request.attachment);
-      return "";
+      break;
     case "CHECK": {
-      // It must be what ADD would take, too.
-      readSettings(document);
       const prevResult = readPrevResult(document);
       if (prevResult === undefined) throw new CniError("badConfig", "invalid prevResult: CHECK needs it");
       await check(network, request.attachment, request.netns, prevResult);
-      return "";
+      break;
     }
     case "STATUS":
       checkReadiness(network, readSettings(document));
-      return "";
+      break;
     case "GC":
       await collect(network, readValidAttachments(document));
-      return "";
+      break;
   }
 }
 

@@ -17,7 +17,7 @@ export interface CniInterface {
   readonly sandbox?: string;
 }
 
-export interface CniAddress {
+interface CniAddress {
   /** Until 0.4.0. */
   readonly version?: "4" | "6";
   readonly address: string;
@@ -26,7 +26,7 @@ export interface CniAddress {
   readonly interface?: number;
 }
 
-export interface CniRoute {
+interface CniRoute {
   readonly dst: string;
   readonly gw?: string;
 }
