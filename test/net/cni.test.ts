@@ -1,7 +1,8 @@
 /** The CNI plugin as a container runtime starts it: a file by its name, parameters in the environment, packets afterwards. */
 import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
@@ -48,12 +49,12 @@ interface Answer {
   };
 }
 
-/** Runs the plugin once, in the node's namespace. */
-async function call(
+/** Starts the plugin once, in the node's namespace. */
+function start(
   command: string,
   config: object,
   [containerID = "", ns]: readonly [string?, NetNs?] = [],
-): Promise<Answer> {
+): ChildProcess {
   const env = {
     PATH: `${dirname(process.execPath)}:${process.env["PATH"]}`,
     XDG_CACHE_HOME: folder,
@@ -64,9 +65,14 @@ async function call(
     CNI_PATH: folder,
   };
   const child = spawnIn(node, plugin, [], { env, stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin?.end(JSON.stringify(config));
+  return child;
+}
+
+async function call(...of: Parameters<typeof start>): Promise<Answer> {
+  const child = start(...of);
   let output = "";
   child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  child.stdin?.end(JSON.stringify(config));
   const [exitStatus] = await once(child, "close");
   const result = output === "" ? {} : JSON.parse(output);
   return { exitStatus, code: result.code, msg: result.msg, result };
@@ -216,6 +222,22 @@ test("an ADD that fails half-way leaves nothing, and does not harm what was ther
   assert.match(await fails(105, "ADD", network, ["c", ns]), /route add default/);
   assert.deepEqual(await Promise.all([node, ns].map(stateOf)), before);
   assert.deepEqual(reserved("half"), []);
+});
+
+test("what an ADD leaves that is killed once it has an address, DEL takes away", async (t) => {
+  const network = networkOf("killed");
+  const ns = container(t, "killed");
+  const before = await Promise.all([node, ns].map(stateOf));
+  mkdirSync(join(dataDir, "killed"), { recursive: true });
+  const watcher = watch(join(dataDir, "killed"));
+  t.after(() => watcher.close());
+  const child = start("ADD", network, ["c", ns]);
+  watcher.on("change", (_, name) => name === "10.244.0.2" && child.kill("SIGKILL"));
+  await once(child, "close");
+  assert.deepEqual(reserved("killed"), ["10.244.0.2"]);
+  await succeeds("DEL", network, ["c", ns]);
+  assert.deepEqual(reserved("killed"), []);
+  assert.deepEqual(await Promise.all([node, ns].map(stateOf)), before);
 });
 
 test("places that cannot be attached are refused by name", async (t) => {

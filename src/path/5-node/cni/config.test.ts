@@ -73,6 +73,7 @@ test("what would be ignored is refused with key and value", () => {
 test("what makes no sense is refused by the name of the field", () => {
   const cases: readonly [object, RegExp][] = [
     [{ ...document, ipam: undefined }, /invalid ipam: nothing/],
+    [{ ...document, ipam: {} }, /ipam\.type: nothing/],
     [withIpam({ subnet: "10.244.0.0" }), /ipam\.subnet: "10\.244\.0\.0"/],
     [withIpam({ subnet: "10.244.0.0/31" }), /invalid ipam/],
     [withIpam({ ranges: [] }), /ipam\.ranges/],

@@ -69,6 +69,7 @@ export function readSettings(document: Document): Settings {
   refuseUnsupported(document);
   if (!isObject(ipam))
     throw bad("ipam", ipam, 'an object such as {"type": "host-local", "subnet": "10.244.0.0/24"}');
+  if (ipam["type"] === undefined) throw bad("ipam.type", undefined, "host-local");
   if (ipam["type"] !== "host-local") throw unsupported("ipam.type", ipam["type"]);
   for (const [key, value] of Object.entries(ipam))
     if (!knownInIpam.has(key)) throw unsupported(`ipam.${key}`, value);

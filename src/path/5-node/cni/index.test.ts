@@ -25,9 +25,9 @@ test("VERSION needs the version in use only, and says it back", async () => {
 });
 
 test("an error has the version in use, its code, and what to do", async () => {
-  assert.deepEqual(await call("ADD", { ...network, ipam: {} }), {
+  assert.deepEqual(await call("ADD", { ...network, ipam: { type: "dhcp" } }), {
     exitStatus: 1,
-    answer: { cniVersion: "1.0.0", code: 2, msg: "unsupported field ipam.type: nothing" },
+    answer: { cniVersion: "1.0.0", code: 2, msg: 'unsupported field ipam.type: "dhcp"' },
   });
   assert.deepEqual(await call("STATUS", network), {
     exitStatus: 1,
