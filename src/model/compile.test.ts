@@ -213,7 +213,10 @@ test("only the class of another load balancer is taken over", () => {
     const lb = service("api-service", { app: "api" }, { clusterIP: "10.96.1.1", more });
     return exampleSnapshot({ services: [lb] }).services.get("default/api-service")?.foreignClass;
   };
-  assert.deepEqual(["example.com/lb", "inroad.dev/load-balancer"].map(classOf), ["example.com/lb", undefined]);
+  assert.deepEqual(["example.com/lb", "inroad.dev/load-balancer"].map(classOf), [
+    "example.com/lb",
+    undefined,
+  ]);
 });
 
 test("a headless Service without ports keeps its endpoints for DNS", () => {
