@@ -58,13 +58,12 @@ export function demandOf(service: Service, pools: readonly Pool[]): Demand {
   const within = request.pool === undefined ? pools : named;
   const choice = request.pool === undefined ? pools.filter(({ autoAssign }) => autoAssign) : named;
   const families = familiesOf(service);
-  const problems = request.addresses.flatMap((one) => problemOf(one, within, families) ?? []);
   const wanted = request.addresses.map(({ text, where }) => ({
     address: canonicalAddress(text) ?? text,
     where,
   }));
-  problems.push(...conflicts(wanted));
-  if (problems.length > 0) return { service, claims: [], problems };
+  const problem = tooMany(request.addresses) ?? firstProblem(wanted, within, families) ?? conflict(wanted);
+  if (problem !== undefined) return { service, claims: [], problems: [problem] };
   const claims = families.map((family): Claim => {
     const own = wanted.find(({ address }) => familyOf(address) === family);
     return {
@@ -73,7 +72,13 @@ export function demandOf(service: Service, pools: readonly Pool[]): Demand {
       ...(request.sharingKey === undefined ? {} : { sharingKey: request.sharingKey }),
     };
   });
-  return { service, claims, problems };
+  return { service, claims, problems: [] };
+}
+
+/** The addresses that the Service's status shows, as they are usually written. */
+export function addressesOf(service: Service): string[] {
+  const entries = service.status?.loadBalancer?.ingress ?? [];
+  return entries.flatMap(({ ip = "" }) => canonicalAddress(ip) ?? []);
 }
 
 function familiesOf(service: Service): readonly IpFamily[] {
@@ -81,14 +86,39 @@ function familiesOf(service: Service): readonly IpFamily[] {
   return families.length === 0 ? ["IPv4"] : families;
 }
 
-function problemOf(
-  { text, where }: { readonly text: string; readonly where: string },
+interface Wanted {
+  readonly address: string;
+  readonly where: string;
+}
+
+/** The field and the annotation can each ask for one address of each family. */
+const MAX_ADDRESSES = 4;
+
+function tooMany(wanted: readonly unknown[]): AddressProblem | undefined {
+  if (wanted.length <= MAX_ADDRESSES) return undefined;
+  const message = `${wanted.length} addresses are asked for; ask for one of each family`;
+  return { reason: "AddressInvalid", message };
+}
+
+function firstProblem(
+  wanted: readonly Wanted[],
   within: readonly Pool[],
   families: readonly IpFamily[],
 ): AddressProblem | undefined {
-  const address = canonicalAddress(text);
-  if (address === undefined) {
-    const message = `${where}: "${text}" is no address; write one address, or one of each family with a comma between them`;
+  for (const one of wanted) {
+    const problem = problemOf(one, within, families);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function problemOf(
+  { address, where }: Wanted,
+  within: readonly Pool[],
+  families: readonly IpFamily[],
+): AddressProblem | undefined {
+  if (canonicalAddress(address) === undefined) {
+    const message = `${where}: "${shortened(address)}" is no address; write one address, or one of each family with a comma between them`;
     return { reason: "AddressInvalid", message };
   }
   if (!families.includes(familyOf(address))) {
@@ -101,21 +131,25 @@ function problemOf(
 }
 
 /** More than one address of a family: two fields that disagree, or a list with too many. */
-function conflicts(
-  wanted: readonly { readonly address: string; readonly where: string }[],
-): AddressProblem[] {
-  const [first, ...others] = wanted;
-  const other = others.find(
-    ({ address }) => first && familyOf(address) === familyOf(first.address) && address !== first.address,
-  );
-  if (first === undefined) return [];
-  if (other === undefined) return conflicts(others);
-  const message = `${first.where} asks for ${first.address}, ${other.where} for ${other.address}; ask for one address of each family`;
-  return [{ reason: "AddressInvalid", message }];
+function conflict(wanted: readonly Wanted[]): AddressProblem | undefined {
+  for (const [index, one] of wanted.entries()) {
+    const other = wanted
+      .slice(index + 1)
+      .find(({ address }) => familyOf(address) === familyOf(one.address) && address !== one.address);
+    if (other === undefined) continue;
+    const message = `${one.where} asks for ${one.address}, ${other.where} for ${other.address}; ask for one address of each family`;
+    return { reason: "AddressInvalid", message };
+  }
+  return undefined;
+}
+
+/** Texts of annotations may be as long as people like. */
+function shortened(text: string): string {
+  return text.length <= 64 ? text : `${text.slice(0, 63)}…`;
 }
 
 function unknownPool(name: string, pools: readonly Pool[]): AddressProblem {
-  const message = `there is no address pool ${name}; write one of ${poolsText(pools)} in the annotation address-pool, or add the pool to loadBalancer.pools of the configuration file`;
+  const message = `there is no address pool ${shortened(name)}; write one of ${poolsText(pools)} in the annotation address-pool, or add the pool to loadBalancer.pools of the configuration file`;
   return { reason: "UnknownPool", message };
 }
 

@@ -300,6 +300,17 @@ for (const [what, services, expected, from] of [choice, classes, families, reque
   test(`addresses: ${what}`, () => assert.deepEqual(outcome(services, from), expected));
 }
 
+test("however much an annotation asks for, there is one short answer", () => {
+  for (const text of [`${"203.0.113.129,".repeat(50_000)}203.0.113.130`, "x".repeat(200_000)]) {
+    const [decision] = planAddresses(
+      [service("a", asks({ loadBalancerIPs: text, "address-pool": "" }))],
+      pools,
+    );
+    assert.deepEqual([decision?.problems.length, decision?.problems[0]?.reason], [1, "AddressInvalid"]);
+    assert.ok((decision?.problems[0]?.message ?? "").length < 250);
+  }
+});
+
 test("each refusal says what, where and what to do", () => {
   const messages = (services: readonly Service[], from = several): string[] =>
     planAddresses(services, from).flatMap(({ problems }) => problems.map(({ message }) => message));

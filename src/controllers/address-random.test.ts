@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import { isInRange, parseRange } from "#lib/ip-range";
-import { addressesOf, planAddresses, type AddressDecision } from "./address-plan.ts";
+import { addressesOf } from "./address-demand.ts";
+import { planAddresses, type AddressDecision } from "./address-plan.ts";
 import type { Service } from "./objects.ts";
 
 const pools = [

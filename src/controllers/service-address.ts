@@ -2,8 +2,8 @@
 import { codeOf } from "#lib/errors";
 import type { Controller } from "#client";
 import type { AddressPool } from "#model";
-import type { AddressProblem } from "./address-demand.ts";
-import { addressesOf, planAddresses } from "./address-plan.ts";
+import { addressesOf, type AddressProblem } from "./address-demand.ts";
+import { planAddresses } from "./address-plan.ts";
 import { type Context, createWriter, recorderFor, startLoop } from "./context.ts";
 import { kind, sameJson, type Service, subjectOf, uidOf } from "./objects.ts";
 

@@ -212,7 +212,7 @@ test("edge: an address or port that no Service has is rejected, with what there 
   ]);
   assert.deepEqual(refusalOf("203.0.113.128", 81), [
     "Service shop/web has no port 81/TCP at 203.0.113.128",
-    "its ports are 80/TCP",
+    "the ports there are 80/TCP",
   ]);
 });
 
@@ -228,13 +228,13 @@ test("edge: of a shared address, the Service with the port has the connection", 
   );
   assert.deepEqual(refusalOf("203.0.113.128", 81, [dns, webService()]), [
     "Service shop/dns and Service shop/web have no port 81/TCP at 203.0.113.128",
-    "its ports are 53/UDP, 80/TCP",
+    "the ports there are 53/UDP, 80/TCP",
   ]);
 });
 
 test("edge: an address of another load balancer's Service is rejected, and the class is named", () => {
   assert.deepEqual(refusalOf("203.0.113.128", 80, [webService({ foreignClass: "example.com/lb" })]), [
     "Service shop/web with 203.0.113.128 is of the load balancer class example.com/lb, which is not served here",
-    "leave out spec.loadBalancerClass to have it served",
+    "make it anew without spec.loadBalancerClass to have it served",
   ]);
 });

@@ -160,14 +160,6 @@ function noNode(service: ServiceModel): Outcome {
 /** @param holders Services with the address, also those that another load balancer serves */
 function refused(flow: Flow, owners: readonly ServiceModel[], holders: readonly ServiceModel[]): Explanation {
   const { address, port } = flow.destination;
-  const names = owners.map((owner) => `Service ${nameOf(owner)}`).join(" and ");
-  const [foreign] = holders.filter(({ foreignClass }) => foreignClass !== undefined);
-  const reason =
-    owners.length > 0
-      ? `${names} ${owners.length > 1 ? "have" : "has"} no port ${port}/${flow.protocol} at ${address}`
-      : foreign === undefined
-        ? `no Service of type LoadBalancer has the address ${address}`
-        : `Service ${nameOf(foreign)} with ${address} is of the load balancer class ${foreign.foreignClass}, which is not served here`;
   const step: Step = {
     hop: "1-load-balancer",
     component: "load balancer",
@@ -182,14 +174,36 @@ function refused(flow: Flow, owners: readonly ServiceModel[], holders: readonly 
     rewrites: [],
     predicted: [],
   };
+  const why = owners.length > 0 ? portMissing(flow, owners) : notBalanced(address ?? "", holders);
+  return result([step], { kind: "rejected", ...why });
+}
+
+interface Refusal {
+  readonly reason: string;
+  readonly mend: string;
+}
+
+function portMissing({ destination, protocol }: Flow, owners: readonly ServiceModel[]): Refusal {
+  const names = owners.map((owner) => `Service ${nameOf(owner)}`).join(" and ");
   const ports = owners.flatMap((owner) => owner.ports.map((known) => `${known.port}/${known.protocol}`));
-  const mend =
-    owners.length > 0
-      ? `its ports are ${ports.join(", ")}`
-      : foreign === undefined
-        ? "use an address that kubectl get services shows"
-        : "leave out spec.loadBalancerClass to have it served";
-  return result([step], { kind: "rejected", reason, mend });
+  const has = owners.length > 1 ? "have" : "has";
+  return {
+    reason: `${names} ${has} no port ${destination.port}/${protocol} at ${destination.address}`,
+    mend: `the ports there are ${ports.join(", ")}`,
+  };
+}
+
+function notBalanced(address: string, [holder]: readonly ServiceModel[]): Refusal {
+  if (holder === undefined) {
+    return {
+      reason: `no Service of type LoadBalancer has the address ${address}`,
+      mend: "use an address that kubectl get services shows",
+    };
+  }
+  return {
+    reason: `Service ${nameOf(holder)} with ${address} is of the load balancer class ${holder.foreignClass}, which is not served here`,
+    mend: "make it anew without spec.loadBalancerClass to have it served",
+  };
 }
 
 function nameOf(service: ServiceModel): string {
