@@ -59,16 +59,19 @@ for (const [fact, nodes, states, expected] of [
   test(fact, () => assert.deepEqual(candidatesOf(snapshotOf([webService()], nodes), states), expected));
 }
 
-test("Local Services are checked on their own port, others on kube-proxy's", () => {
-  const local: Partial<ServiceModel> = { externalTrafficPolicy: "Local", healthCheckNodePort: 32001 };
-  const services = [
-    webService(),
-    webService({ name: "local", loadBalancerIPs: ["203.0.113.129"], ...local }),
-  ];
-  const { targets, ports } = planLoadBalancer(snapshotOf(services, { a, b: a }), healthBy());
+test("every node is asked whether it lives; for Local Services, those with endpoints on the Service's own port", () => {
+  const end = { address: "10.244.0.2", port: 80, node: "a", ready: true, serving: true, terminating: false };
+  const local = webService({
+    name: "local",
+    loadBalancerIPs: ["203.0.113.129"],
+    externalTrafficPolicy: "Local",
+    healthCheckNodePort: 32001,
+    ports: [{ name: "http", protocol: "TCP", port: 80, targetPort: 80, endpoints: [end] }],
+  });
+  const { targets, ports } = planLoadBalancer(snapshotOf([webService(), local], { a, b: a }), healthBy());
   assert.deepEqual(
     targets.map(({ node, port }) => `${node}:${port}`),
-    ["a:10256", "b:10256", "a:32001", "b:32001"],
+    ["a:10256", "b:10256", "a:32001"],
   );
   assert.deepEqual(
     ports.map(({ service, address, port, check }) => `${service} ${address}:${port} ${check.port}`),
