@@ -156,6 +156,10 @@ describe("load-balancer addresses", { timeout: 120_000 }, () => {
       assert.equal(await statusOf("internet", url), 7, url);
     const pod = await kubectl("get pods -o jsonpath={.items[0].metadata.name}");
     assert.equal(await statusOf(`pod/default/${pod}`, "http://198.51.100.8/"), 7);
+    for (const address of ["198.51.100.8", "2001:db8:51::2"]) {
+      const route = await live.exec("node/node-a", "ip", "route", "get", address);
+      assert.match(route, /via (172\.30\.0\.2|fd00:172:30::2) dev eth0/);
+    }
     assert.equal(await trace("http://198.51.100.7/"), "delivered");
   });
 
