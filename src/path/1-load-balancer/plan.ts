@@ -61,9 +61,10 @@ export function planLoadBalancer(snapshot: Snapshot, healthOf: HealthOf): LoadBa
   };
 }
 
-/** Services that have a load-balancer address which packets can be routed to. */
+/** Services of ours that have a load-balancer address which packets can be routed to. */
 export function isBalanced(service: ServiceModel): boolean {
-  return service.type === "LoadBalancer" && service.loadBalancerIPs.length > 0;
+  const { type, loadBalancerIPs, foreignClass } = service;
+  return type === "LoadBalancer" && foreignClass === undefined && loadBalancerIPs.length > 0;
 }
 
 function planService(service: ServiceModel, nodes: readonly NodeModel[], healthOf: HealthOf): VipPort[] {
