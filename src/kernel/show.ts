@@ -19,12 +19,13 @@ export interface ShownRoute {
   readonly device?: string;
 }
 
-/** What `ip -j` prints of a device, an address, a neighbour, a route. */
-interface Printed {
+/** What `ip -j address` prints of a device. */
+interface PrintedLink {
+  readonly ifname: string;
   readonly address: string;
   readonly mtu: number;
   readonly flags: readonly string[];
-  readonly addr_info: readonly { readonly local?: string; readonly prefixlen?: number }[];
+  readonly addr_info: readonly { readonly local: string; readonly prefixlen: number }[];
 }
 
 /**
@@ -32,12 +33,11 @@ interface Printed {
  * @throws InroadError `IpFailed`, `MissingProgram`
  */
 export async function showLink(ns: NetNs | undefined, name: string): Promise<ShownLink | undefined> {
-  const links = await show<Printed & { readonly ifname: string }>(ns, ["address"]);
+  const links = await show<PrintedLink>(ns, ["address"]);
   const link = links.find(({ ifname }) => ifname === name);
   if (link === undefined) return undefined;
-  const neighbours = await show<{ dst: string; lladdr: string }>(ns, [
-    ...["neighbour", "show", "dev", name, "nud", "permanent"],
-  ]);
+  const words = ["neighbour", "show", "dev", name, "nud", "permanent"];
+  const neighbours = await show<{ dst: string; lladdr: string }>(ns, words);
   return {
     mac: link.address,
     mtu: link.mtu,
@@ -64,9 +64,12 @@ export async function showRoutes(ns: NetNs | undefined): Promise<readonly ShownR
   }));
 }
 
-async function show<T>(ns: NetNs | undefined, words: readonly string[]): Promise<readonly T[]> {
+async function show<T extends object>(
+  ns: NetNs | undefined,
+  words: readonly string[],
+): Promise<readonly T[]> {
   const text = await runOrThrow(ns, "ip", ["-j", ...words], { code: "IpFailed" });
-  // Some versions print nothing where there is nothing. `{}` stands for a device that a filter left out.
+  // Some versions print nothing where there is nothing, and `{}` for what they leave out.
   const objects: readonly T[] = text.trim() === "" ? [] : JSON.parse(text);
-  return objects.filter((object) => Object.keys(object as object).length > 0);
+  return objects.filter((object) => Object.keys(object).length > 0);
 }

@@ -117,6 +117,8 @@ async function stateOf(ns: NetNs): Promise<readonly string[]> {
 test("two containers reach each other and the node, and are reached, in both families; DEL leaves nothing", async (t) => {
   const network = networkOf("pods");
   const [one, two] = [container(t, "one"), container(t, "two")];
+  // As container runtimes often have it.
+  setSysctls(two, { "net/ipv6/conf/default/disable_ipv6": "1" });
   const before = await Promise.all([node, one, two].map(stateOf));
   const first = await succeeds("ADD", network, ["one", one]);
   const second = await succeeds("ADD", network, ["two", two]);

@@ -128,9 +128,18 @@ async function clear(network: string, reservations: Reservations, reservation: R
   const { attachment, addresses } = reservation;
   if (attachment !== undefined) {
     const { device } = attachmentLink(network, attachment, addresses);
-    if (hasLink(homeNetNs(), device)) await ipBatch(homeNetNs(), [`link delete ${device}`]);
+    if (hasLink(homeNetNs(), device)) await removeLink(device);
   }
   reservations.release(reservation);
+}
+
+async function removeLink(device: string): Promise<void> {
+  try {
+    await ipBatch(homeNetNs(), [`link delete ${device}`]);
+  } catch (error) {
+    // The container's namespace may have ended meanwhile, and the link with it.
+    if (hasLink(homeNetNs(), device)) throw error;
+  }
 }
 
 /**
