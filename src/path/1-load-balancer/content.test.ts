@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isIntact } from "./content.ts";
-import { noRules, type Rules } from "./rules.ts";
+import { baseScript, noRules, type Rules } from "./rules.ts";
 
-const pool = "203.0.113.128/25";
+const base = baseScript("IPv4", ["203.0.113.128/25"]);
 
 const rules: Rules = {
   ...noRules,
@@ -30,19 +30,19 @@ const whole: readonly object[] = [
 const listing = (items: readonly object[]): string => JSON.stringify({ nftables: items });
 
 test("a table with all its chains, rules and elements is intact, and things of others in it do not matter", () => {
-  assert.ok(isIntact(listing(whole), pool, rules));
-  assert.ok(isIntact(listing([...whole, { chain: { name: "other" } }]), pool, rules));
+  assert.ok(isIntact(listing(whole), base, rules));
+  assert.ok(isIntact(listing([...whole, { chain: { name: "other" } }]), base, rules));
 });
 
 test("whatever is missing, the table is not intact", () => {
   for (const index of whole.keys()) {
     if (index < 2) continue;
-    assert.ok(!isIntact(listing(whole.toSpliced(index, 1)), pool, rules), JSON.stringify(whole[index]));
+    assert.ok(!isIntact(listing(whole.toSpliced(index, 1)), base, rules), JSON.stringify(whole[index]));
   }
 });
 
 test("an element or a rule too many is noticed, too", () => {
   const more: Rules = { ...rules, vips: new Set(["203.0.113.128", "203.0.113.129"]) };
-  assert.ok(!isIntact(listing(whole), pool, more));
-  assert.ok(!isIntact(listing([...whole, { rule: { chain: "refuse" } }]), pool, rules));
+  assert.ok(!isIntact(listing(whole), base, more));
+  assert.ok(!isIntact(listing([...whole, { rule: { chain: "refuse" } }]), base, rules));
 });

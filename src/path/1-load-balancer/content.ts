@@ -1,5 +1,5 @@
 /** Whether a table of the edge still holds what was written to it: to notice that somebody deleted own rules. Pure. */
-import { baseScript, type Rules } from "./rules.ts";
+import type { Rules } from "./rules.ts";
 
 interface Item {
   readonly chain?: { readonly name: string };
@@ -14,10 +14,12 @@ interface NamedSet {
 }
 
 /**
- * Compares `nft -j list table` with the table for a pool that has these rules: chains, the number of rules in each, and of elements in each set. Their
- * wording differs between versions of nft, so a rule that somebody changed into another is not noticed.
+ * Compares `nft -j list table` with the table that a script made and that has these rules since: chains, the number of rules in
+ * each, and of elements in each set. Their wording differs between versions of nft, so a rule that somebody changed into another
+ * is not noticed.
+ * @param base the fixed part, as `baseScript` writes it
  */
-export function isIntact(json: string, pool: string, { chains, choose, vips, gone }: Rules): boolean {
+export function isIntact(json: string, base: string, { chains, choose, vips, gone }: Rules): boolean {
   const { nftables: items }: { readonly nftables: readonly Item[] } = JSON.parse(json);
   const there = new Set(items.flatMap(({ chain }) => chain?.name ?? []));
   const rules = Map.groupBy(
@@ -27,7 +29,7 @@ export function isIntact(json: string, pool: string, { chains, choose, vips, gon
   const sets = new Map(items.flatMap(({ map, set = map }) => (set === undefined ? [] : [[set.name, set]])));
   const sizes = { choose: choose.size, vips: vips.size, gone: gone.size };
   return (
-    [...baseChains(pool), ...chains].every(
+    [...chainsOf(base), ...chains].every(
       ([name, { length }]) => there.has(name) && (rules.get(name)?.length ?? 0) === length,
     ) &&
     Object.entries(sizes).every(
@@ -36,9 +38,9 @@ export function isIntact(json: string, pool: string, { chains, choose, vips, gon
   );
 }
 
-/** The rules of each chain of the fixed part, one a line; a chain's first line may be its hook. */
-function baseChains(pool: string): readonly (readonly [string, readonly string[]])[] {
-  return [...baseScript(pool).matchAll(/chain (\S+) \{\n([^}]*)\}/g)].map(([, name = "", body = ""]) => {
+/** The rules of each chain in a script, one a line; a chain's first line may be its hook. */
+function chainsOf(script: string): readonly (readonly [string, readonly string[]])[] {
+  return [...script.matchAll(/^ {2}chain (\S+) \{\n([^]*?)^ {2}\}$/gm)].map(([, name = "", body = ""]) => {
     const lines = body.split("\n").map((line) => line.trim());
     return [name, lines.filter((line) => line !== "" && !line.startsWith("type "))];
   });

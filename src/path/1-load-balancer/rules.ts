@@ -76,10 +76,12 @@ function rulesOf(port: VipPort, marks: Marks): readonly string[] {
  * The fixed part. Only packets of the client's direction are steered: the answers come back from the node and go out by
  * the main table. A connection keeps its node by its conntrack mark. If that node is gone, TCP is reset, so that
  * the client connects anew, and what begins anew gets another node.
+ * @param pools networks of both families that do not overlap
  */
-export function baseScript(pool: string): string {
-  const { ip, type } = words[familyOf(pool)];
-  const table = tableOf(familyOf(pool));
+export function baseScript(family: IpFamily, pools: readonly string[]): string {
+  const { ip, type } = words[family];
+  const table = tableOf(family);
+  const own = pools.filter((pool) => familyOf(pool) === family);
   return `add table ${table}
 delete table ${table}
 table ${table} {
@@ -97,7 +99,7 @@ table ${table} {
     ct mark != 0 ct mark != @gone meta mark set ct mark accept
     ${ip} daddr . meta l4proto . th dport vmap @choose
     ${ip} daddr @vips goto refuse
-    ${ip} daddr ${pool} goto refuse
+    ${own.length === 0 ? "" : `${ip} daddr { ${own.join(", ")} } goto refuse`}
   }
 }
 `;
