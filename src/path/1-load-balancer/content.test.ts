@@ -12,6 +12,9 @@ const rules: Rules = {
   vips: new Set(["203.0.113.128"]),
 };
 
+const rulesIn = (chain: string, count: number): object[] =>
+  Array.from({ length: count }, () => ({ rule: { chain } }));
+
 /** What `nft -j list table` tells of the table, as far as it is looked at. */
 const whole: readonly object[] = [
   { metainfo: { version: "1.0.6" } },
@@ -22,9 +25,9 @@ const whole: readonly object[] = [
   { chain: { name: "refuse" } },
   { chain: { name: "prerouting" } },
   { chain: { name: "vip-web" } },
-  ...Array<object>(2).fill({ rule: { chain: "refuse" } }),
-  ...Array<object>(6).fill({ rule: { chain: "prerouting" } }),
-  ...Array<object>(2).fill({ rule: { chain: "vip-web" } }),
+  ...rulesIn("refuse", 2),
+  ...rulesIn("prerouting", 6),
+  ...rulesIn("vip-web", 2),
 ];
 
 const listing = (items: readonly object[]): string => JSON.stringify({ nftables: items });
