@@ -5,7 +5,7 @@ import type { Endpoint as WireEndpoint, EndpointSlice } from "kubernetes-types/d
 import { addressOrder, canonicalAddress, canonicalCidr, familyOf } from "#lib/ip";
 import { protocolOf } from "./compile-pods.ts";
 import { byText, keyOf, nameOf, namespaceOf } from "./objects.ts";
-import type { Endpoint, Scheduler, ServiceModel, ServicePort } from "./types.ts";
+import type { Endpoint, LoadBalancerAlgorithm, Scheduler, ServiceModel, ServicePort } from "./types.ts";
 import { asEndpointSlice, asService } from "./views.ts";
 
 /** sessionAffinityConfig.clientIP.timeoutSeconds, if the API has not set it: three hours. */
@@ -16,6 +16,14 @@ const triggerAnnotation = "endpoints.kubernetes.io/last-change-trigger-time";
 export const schedulerAnnotation = "inroad.dev/scheduler";
 
 const schedulers: readonly Scheduler[] = ["rr", "wrr", "lc", "sh"];
+
+export const algorithmAnnotation = "inroad.dev/load-balancer-algorithm";
+
+export const loadBalancerAlgorithms: readonly LoadBalancerAlgorithm[] = [
+  "round-robin",
+  "source-hash",
+  "connection-hash",
+];
 
 /** Slices by `namespace/name` of their Service. */
 export type SlicesByService = ReadonlyMap<string, readonly EndpointSlice[]>;
@@ -88,6 +96,7 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     ...affinityOf(spec),
     ...addressListsOf(spec),
     ...schedulerOf(object),
+    ...algorithmOf(object),
     publishNotReadyAddresses: spec?.publishNotReadyAddresses ?? false,
     ...changedAt(slices),
     ...(ports.length === 0 && headless ? { portlessEndpoints: portless(slices) } : {}),
@@ -117,6 +126,14 @@ function schedulerOf(object: KubeObject): Pick<ServiceModel, "scheduler"> {
   const wanted = object.metadata?.annotations?.[schedulerAnnotation];
   const scheduler = schedulers.find((name) => name === wanted);
   return scheduler === undefined || scheduler === "rr" ? {} : { scheduler };
+}
+
+/** A client that is to stay with its endpoint must first of all stay with its node, which remembers it. */
+function algorithmOf(object: KubeObject): Pick<ServiceModel, "loadBalancerAlgorithm"> {
+  const wanted = object.metadata?.annotations?.[algorithmAnnotation];
+  const affine = asService(object).spec?.sessionAffinity === "ClientIP";
+  const algorithm = affine ? "source-hash" : loadBalancerAlgorithms.find((name) => name === wanted);
+  return algorithm === undefined || algorithm === "round-robin" ? {} : { loadBalancerAlgorithm: algorithm };
 }
 
 function changedAt(slices: readonly EndpointSlice[]): Pick<ServiceModel, "endpointsChangedAt"> {

@@ -3,7 +3,7 @@ import type { KubeObject } from "#kube";
 import type { Service } from "kubernetes-types/core/v1.js";
 import { annotationFindings, readAnnotations } from "./external-dns.ts";
 import type { PodIndex } from "./pod-index.ts";
-import { schedulerAnnotation } from "./compile-services.ts";
+import { algorithmAnnotation, loadBalancerAlgorithms, schedulerAnnotation } from "./compile-services.ts";
 import type { Finding, Scheduler, ServiceModel } from "./types.ts";
 import { asService } from "./views.ts";
 
@@ -19,6 +19,7 @@ export function serviceFindings(
     ...selectorNotes(service, pods),
     ...fieldNotes(object),
     ...schedulerNotes(object),
+    ...algorithmNotes(object, service),
     ...annotationNotes(object),
   ];
   return [
@@ -155,6 +156,26 @@ function schedulerNotes(object: KubeObject): Note[] {
   if (modes === undefined) return [];
   const message = `scheduler ${wanted} is kept by the proxy modes ${modes}; in the others the endpoints take turns`;
   return [{ ...note, code: "SchedulerByMode", severity: "info", message }];
+}
+
+function algorithmNotes(object: KubeObject, service: ServiceModel): Note[] {
+  const wanted = object.metadata?.annotations?.[algorithmAnnotation];
+  if (wanted === undefined) return [];
+  const { loadBalancerAlgorithm: chosen = "round-robin" } = service;
+  const note = {
+    severity: "warning" as const,
+    field: `metadata.annotations[${algorithmAnnotation}]`,
+    affectsRouting: false,
+  };
+  if (!loadBalancerAlgorithms.some((name) => name === wanted)) {
+    const message = `there is no load-balancer algorithm ${wanted}: the nodes are chosen by ${chosen}`;
+    const mend = `write one of ${loadBalancerAlgorithms.join(", ")}`;
+    return [{ ...note, code: "UnknownLoadBalancerAlgorithm", message, mend }];
+  }
+  if (wanted === chosen) return [];
+  const message = `with sessionAffinity ClientIP the nodes are chosen by ${chosen}, not by ${wanted}`;
+  const mend = "remove the annotation, or the affinity";
+  return [{ ...note, code: "LoadBalancerAlgorithmOverruled", message, mend }];
 }
 
 /** Annotations by which other products change where a Service's traffic goes: prefix (or whole key) and product. */

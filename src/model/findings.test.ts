@@ -85,6 +85,24 @@ test("a scheduler that is not there, or not in every mode, is reported", () => {
   }
 });
 
+/** The algorithm that is asked for, with an affinity, and what is said of it. */
+const algorithms: readonly (readonly [algorithm: string, affinity: string, expected: readonly string[]])[] = [
+  ["round-robin", "None", []],
+  ["source-hash", "None", []],
+  ["connection-hash", "None", []],
+  ["source-hash", "ClientIP", []],
+  ["round-robin", "ClientIP", ["LoadBalancerAlgorithmOverruled"]],
+  ["fastest", "None", ["UnknownLoadBalancerAlgorithm"]],
+];
+
+test("a load-balancer algorithm that is not there, or overruled, is reported", () => {
+  for (const [algorithm, sessionAffinity, expected] of algorithms) {
+    const annotations = { "inroad.dev/load-balancer-algorithm": algorithm };
+    const service = { clusterIP: "10.96.1.1", more: { sessionAffinity } };
+    assert.deepEqual(codes(aboutService(service, { app: "api" }, annotations)), expected, algorithm);
+  }
+});
+
 test("fields of a Service that are not carried out everywhere are reported", () => {
   for (const [more, expected] of fields) {
     assert.deepEqual(codes(aboutService({ clusterIP: "10.96.1.1", more })), expected, JSON.stringify(more));

@@ -109,6 +109,9 @@ export interface Endpoint {
  */
 export type Scheduler = "rr" | "wrr" | "lc" | "sh";
 
+/** How a load balancer chooses the node of a new connection: by turns, by the client's address, or by its address and port. */
+export type LoadBalancerAlgorithm = "round-robin" | "source-hash" | "connection-hash";
+
 export interface ServicePort {
   readonly name: string;
   readonly protocol: Protocol;
@@ -143,6 +146,8 @@ export interface ServiceModel {
   readonly affinityTimeoutSeconds?: number;
   /** Annotation `inroad.dev/scheduler`; absent: `rr`. */
   readonly scheduler?: Scheduler;
+  /** Annotation `inroad.dev/load-balancer-algorithm`; absent: `round-robin`. With ClientIP it is `source-hash`. */
+  readonly loadBalancerAlgorithm?: LoadBalancerAlgorithm;
   readonly publishNotReadyAddresses: boolean;
   /**
    * When the pod or Service changed that the newest of its EndpointSlices follows, in milliseconds since 1970

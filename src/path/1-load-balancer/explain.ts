@@ -4,6 +4,7 @@ import type {
   Candidate,
   Explanation,
   Flow,
+  LoadBalancerAlgorithm,
   NodeModel,
   Outcome,
   Place,
@@ -103,10 +104,10 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
     from: flow.source.address,
     to: endpointText(flow.destination),
     decision: {
-      algorithm,
+      algorithm: algorithm.replace("-", " "),
       candidates,
       ...(only === undefined ? {} : { chosen: only }),
-      reason: `${eligible.length} of ${candidates.length} nodes can take connections of ${nameOf(service)}`,
+      reason: `${eligible.length} of ${candidates.length} nodes can take connections of ${nameOf(service)}; ${howChosen[algorithm]}`,
     },
     evaluated: owners.map((owner) => ({
       what: `Service ${nameOf(owner)}`,
@@ -127,6 +128,12 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
   }));
   return result([step], { kind: "next", alternatives });
 }
+
+const howChosen: Readonly<Record<LoadBalancerAlgorithm, string>> = {
+  "round-robin": "they take turns",
+  "source-hash": "the client's address chooses, the same node each time while the nodes stay",
+  "connection-hash": "the client's address and port choose",
+};
 
 function hasPort(service: ServiceModel, flow: Flow): boolean {
   return service.ports.some(

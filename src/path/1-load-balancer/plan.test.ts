@@ -7,6 +7,7 @@ import { snapshotOf, webService } from "./testing.ts";
 
 const healthy: Health = { state: "healthy" };
 const away: Health = { state: "gone", reason: "no answer within 300 ms" };
+const quiet: Health = { state: "silent", reason: "does not answer" };
 const refusing: Health = { state: "unhealthy", reason: "answers 503" };
 
 /** Health by node; whoever is not named is healthy. */
@@ -42,6 +43,18 @@ for (const [fact, nodes, states, expected] of [
     { a, b: a },
     { a: away },
     ["-a: gone: no answer within 300 ms", "+b: healthy"],
+  ],
+  [
+    "a node that fell silent is not, while others are heard of",
+    { a, b: a },
+    { a: quiet },
+    ["-a: silent: does not answer", "+b: healthy"],
+  ],
+  [
+    "where all are silent at once, all are used: rather that is a mistake",
+    { a, b: a },
+    { a: quiet, b: quiet },
+    ["+a: silent, but no node is heard of", "+b: silent, but no node is heard of"],
   ],
   ["a node that was not asked yet is not", { a }, { a: { state: "unknown" } }, ["-a: not checked yet"]],
   [
@@ -114,14 +127,21 @@ test("an IPv6 address is for nodes that have IPv6, and is reached by their IPv6 
 });
 
 test("each family has rules for its own addresses only, in a table of its own", () => {
-  const service = webService({ loadBalancerIPs: ["203.0.113.128", vip6], sessionAffinity: "ClientIP" });
+  const service = webService({
+    loadBalancerIPs: ["203.0.113.128", vip6],
+    loadBalancerAlgorithm: "source-hash",
+  });
   const plan = planLoadBalancer(snapshotOf([service], { a: dual, b: dual }), healthBy());
   assert.deepEqual([...renderRules(plan, marks).vips], ["203.0.113.128"]);
   const rules = renderRules(plan, marks, "IPv6");
   assert.deepEqual([...rules.choose.keys()], [`${vip6} . tcp . 80`]);
-  assert.match([...rules.chains.values()].join(), /jhash ip6 saddr mod 2/);
-  const chain = "vip-2001-db8-203-113-8000--80-tcp-80";
-  assert.match(changeScript(noRules, rules, "IPv6"), new RegExp(`^add chain ip6 inroad-lb ${chain}$`, "m"));
+  assert.match([...rules.chains.values()].join(), /jhash ip6 saddr mod 503/);
+  const turns = {
+    ...plan,
+    ports: plan.ports.map((port) => ({ ...port, algorithm: "round-robin" as const })),
+  };
+  const script = changeScript(noRules, renderRules(turns, marks, "IPv6"), "IPv6");
+  assert.match(script, /^add chain ip6 inroad-lb vip-2001-db8-203-113-8000--80-tcp-80$/m);
   assert.match(baseScript("2001:db8::/64"), /table ip6 inroad-lb \{\n  map choose \{ type ipv6_addr \./);
 });
 
@@ -136,10 +156,47 @@ test("the rule of a port is a round robin over the marks of its eligible nodes",
   );
 });
 
-test("with sessionAffinity ClientIP the client's address chooses", () => {
-  const service = webService({ sessionAffinity: "ClientIP" });
-  const rules = renderRules(planLoadBalancer(snapshotOf([service], { a, b: a }), healthBy()), marks);
-  assert.match([...rules.chains.values()].join(), /^ct mark set jhash ip saddr mod 2 map/);
+for (const [algorithm, hashed] of [
+  ["source-hash", "ip saddr"],
+  ["connection-hash", "ip saddr . th sport"],
+] as const) {
+  test(`by ${algorithm}, ports with the same nodes share a table, and its seed is fixed`, () => {
+    const more = { loadBalancerAlgorithm: algorithm };
+    const services = [
+      webService(more),
+      webService({ ...more, name: "other", loadBalancerIPs: ["203.0.113.129"] }),
+    ];
+    const rules = renderRules(planLoadBalancer(snapshotOf(services, { a, b: a }), healthBy()), marks);
+    assert.equal(rules.chains.size, 1);
+    const [[name, rule] = []] = rules.chains;
+    assert.equal(rule?.split(" { ")[0], `ct mark set jhash ${hashed} mod 503 seed 0x0 map`);
+    assert.deepEqual(
+      [...rules.choose],
+      [
+        ["203.0.113.128 . tcp . 80", `goto ${name}`],
+        ["203.0.113.129 . tcp . 80", `goto ${name}`],
+      ],
+    );
+  });
+}
+
+test("ports go over to another table when the nodes change, in one transaction", () => {
+  const services = [webService({ loadBalancerAlgorithm: "source-hash" })];
+  const [before, after] = [render({}, services), render({ b: refusing }, services)];
+  const [[old] = [], [next] = []] = [[...before.chains.keys()], [...after.chains.keys()]];
+  const lines = changeScript(before, after).split("\n");
+  assert.deepEqual(
+    lines.filter((line) => !line.startsWith("add rule")),
+    [
+      `add chain ip inroad-lb ${next}`,
+      `flush chain ip inroad-lb ${next}`,
+      "delete element ip inroad-lb choose { 203.0.113.128 . tcp . 80 }",
+      `add element ip inroad-lb choose { 203.0.113.128 . tcp . 80 : goto ${next} }`,
+      `flush chain ip inroad-lb ${old}`,
+      `delete chain ip inroad-lb ${old}`,
+      "",
+    ],
+  );
 });
 
 test("without an eligible node the port refuses, and the mark of a dead node is remembered", () => {
@@ -170,7 +227,6 @@ test("only what differs is written", () => {
   const other = webService({
     name: "other",
     loadBalancerIPs: ["203.0.113.129"],
-    sessionAffinity: "ClientIP",
   });
   const both = render({}, [webService(), other]);
   assert.equal(changeScript(both, render({}, [webService(), other])), "");

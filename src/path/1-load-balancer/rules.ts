@@ -1,5 +1,7 @@
 /** The plan as nftables rules and routes of the edge, one table for each address family. Pure text. */
+import { createHash } from "node:crypto";
 import { familyOf, type IpFamily } from "#lib/ip";
+import { maglevTable } from "./maglev.ts";
 import type { LoadBalancerPlan, VipPort } from "./plan.ts";
 
 const words: Readonly<Record<IpFamily, { readonly ip: string; readonly type: string }>> = {
@@ -40,9 +42,10 @@ export function renderRules(plan: LoadBalancerPlan, marks: Marks, family: IpFami
   const ports = plan.ports.filter(({ address }) => familyOf(address) === family);
   const present = new Set(plan.nodes.map((node) => node.name));
   const gone = [...marks].filter(([name]) => plan.gone.includes(name) || !present.has(name));
+  const chains = ports.map((port) => ({ port, ...chainOf(port, marks) }));
   return {
-    chains: new Map(ports.map((port) => [chainOf(port), ruleOf(port, marks)])),
-    choose: new Map(ports.map((port) => [keyOf(port), `goto ${chainOf(port)}`])),
+    chains: new Map(chains.map(({ name, rule }) => [name, rule])),
+    choose: new Map(chains.map(({ port, name }) => [keyOf(port), `goto ${name}`])),
     vips: new Set(ports.map((port) => port.address)),
     gone: new Set(gone.map(([, mark]) => String(mark))),
   };
@@ -52,18 +55,34 @@ function keyOf({ address, protocol, port }: VipPort): string {
   return `${address} . ${protocol.toLowerCase()} . ${port}`;
 }
 
-function chainOf({ address, protocol, port }: VipPort): string {
-  return `vip-${address.replaceAll(/[.:]/g, "-")}-${protocol.toLowerCase()}-${port}`;
+interface Chain {
+  readonly name: string;
+  readonly rule: string;
 }
 
-/** The rule of one address and port: the mark of the next healthy node, or a refusal when there is none. */
-function ruleOf(port: VipPort, marks: Marks): string {
-  const chosen = port.candidates.filter((candidate) => candidate.eligible);
-  if (chosen.length === 0) return "goto refuse";
-  const next =
-    port.algorithm === "source hash" ? `jhash ${words[familyOf(port.address)].ip} saddr` : "numgen inc";
-  const slots = chosen.map(({ name }, slot) => `${slot} : ${marks.get(name) ?? 0}`).join(", ");
-  return `ct mark set ${next} mod ${chosen.length} map { ${slots} } meta mark set ct mark accept`;
+/** Where connections to an address and port go: the mark of the next healthy node, or a refusal when there is none. */
+function chainOf(port: VipPort, marks: Marks): Chain {
+  const nodes = port.candidates.filter(({ eligible }) => eligible).map(({ name }) => name);
+  if (nodes.length > 0 && port.algorithm !== "round-robin") return hashChain(port, nodes, marks);
+  const name = `vip-${port.address.replaceAll(/[.:]/g, "-")}-${port.protocol.toLowerCase()}-${port.port}`;
+  return { name, rule: nodes.length === 0 ? "goto refuse" : setMark("numgen inc", nodes, marks) };
+}
+
+/**
+ * Ports with the same nodes share a chain: a table of hashes is large. The seed is fixed, since a rule that is written anew
+ * must not choose anew.
+ */
+function hashChain({ algorithm, address }: VipPort, nodes: readonly string[], marks: Marks): Chain {
+  const { ip } = words[familyOf(address)];
+  const digest = createHash("sha256").update(nodes.join()).digest("hex").slice(0, 16);
+  const hashed = algorithm === "source-hash" ? `${ip} saddr` : `${ip} saddr . th sport`;
+  const rule = setMark(`jhash ${hashed}`, maglevTable(nodes), marks, " seed 0x0");
+  return { name: `${algorithm}-${digest}`, rule };
+}
+
+function setMark(number: string, slots: readonly string[], marks: Marks, more = ""): string {
+  const elements = slots.map((name, slot) => `${slot} : ${marks.get(name) ?? 0}`).join(", ");
+  return `ct mark set ${number} mod ${slots.length}${more} map { ${elements} } meta mark set ct mark accept`;
 }
 
 /**
@@ -109,11 +128,11 @@ export function changeScript(have: Rules, want: Rules, family: IpFamily = "IPv4"
   const elements = (verb: string, set: string, items: readonly string[]): void => {
     if (items.length > 0) lines.push(`${verb} element ${table} ${set} { ${items.join(", ")} }`);
   };
-  elements("delete", "choose", without(have.choose, want.choose));
+  elements("delete", "choose", differing(have.choose, want.choose));
   elements(
     "add",
     "choose",
-    without(want.choose, have.choose).map((key) => `${key} : ${want.choose.get(key)}`),
+    differing(want.choose, have.choose).map((key) => `${key} : ${want.choose.get(key)}`),
   );
   for (const set of ["vips", "gone"] as const) {
     elements("delete", set, without(have[set], want[set]));
@@ -123,6 +142,11 @@ export function changeScript(have: Rules, want: Rules, family: IpFamily = "IPv4"
     lines.push(`flush chain ${table} ${chain}`, `delete chain ${table} ${chain}`);
   }
   return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+}
+
+/** Keys that the other map does not have with the same value. */
+function differing(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): string[] {
+  return [...a].filter(([key, value]) => b.get(key) !== value).map(([key]) => key);
 }
 
 function without(

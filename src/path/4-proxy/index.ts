@@ -7,6 +7,7 @@ import {
   nft,
   run,
   setSysctls,
+  takePulse,
   tcpConnect,
   tcpListener,
   unansweredConnections,
@@ -22,7 +23,8 @@ import type {
 import { codeOf, messageOf } from "#lib/errors";
 import { canonicalAddress, familyOf, isInside } from "#lib/ip";
 import type { Log } from "#lib/log";
-import { isolating } from "#model";
+import { afterRunning } from "#lib/running-time";
+import { endpointKey, isolating } from "#model";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
 import type { Applier } from "./apply.ts";
@@ -122,6 +124,9 @@ export interface Proxy {
   close(options?: { readonly keepRules?: boolean }): Promise<void>;
 }
 
+/** The endpoints of a node are suspected 80 to 120 ms after its last sign of life. */
+const MISSED_PINGS = 2;
+
 /** Rules that wait longer than this for being put in force make the node unhealthy to load balancers. */
 const STALE_MS = 10_000;
 
@@ -149,10 +154,19 @@ export function startProxy(options: ProxyOptions): Proxy {
   });
   const silence = watchSilence({
     waiting,
+    suspected: () => endpointsOn(source.current(), (address) => pulse.isSilent(address)),
     answers: (endpoint, withinMs) => answers(netns, endpoint, withinMs),
     matters: (endpoint) => hasOthers(source.current(), endpoint) && mayAsk(source.current(), node, endpoint),
     onChange: () => applier.refresh(),
     log,
+  });
+  const pulse = takePulse(netns, {
+    misses: MISSED_PINGS,
+    onChange: silence.hurry,
+    onFailure: (error) =>
+      log.warn("no pings: a dead node is found by unanswered connections, later", {
+        reason: messageOf(error),
+      }),
   });
   const applier: Applier = startApplying({
     source,
@@ -165,6 +179,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     after: async (plan, previous, continued) => {
       meter.follow(plan, continued);
       health.update(plan);
+      pulse.watch(addressesOfOthers(source.current(), node));
       await afterwards(plan, previous);
     },
   });
@@ -183,6 +198,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     silent: silence.silent,
     async close({ keepRules = false } = {}) {
       silence.close();
+      pulse.close();
       await health.close();
       await applier.close(keepRules);
     },
@@ -219,10 +235,11 @@ function answers(netns: NetPlace | undefined, { address, port }: End, withinMs: 
   return new Promise((resolve) => {
     const socket = tcpConnect(netns, address, port);
     const end = (answered: boolean): void => {
+      cancelTimer();
       socket.destroy();
       resolve(answered);
     };
-    socket.setTimeout(withinMs, () => end(false));
+    const cancelTimer = afterRunning(withinMs, () => end(false));
     socket.on("connect", () => end(true));
     socket.on("error", (error) => end(codeOf(error) === "ECONNREFUSED" || codeOf(error) === "ECONNRESET"));
   });
@@ -246,6 +263,19 @@ function hasOthers({ services }: Snapshot, { address, port }: End): boolean {
     }
   }
   return false;
+}
+
+/** The endpoints of nodes whose address is such. */
+function endpointsOn({ nodes, services }: Snapshot, isSuch: (address: string) => boolean): readonly End[] {
+  const names = new Set([...nodes.values()].filter(({ address }) => isSuch(address)).map(({ name }) => name));
+  if (names.size === 0) return [];
+  const ports = [...services.values()].flatMap(({ ports }) => ports);
+  const found = ports.flatMap(({ endpoints }) => endpoints).filter(({ node }) => names.has(node ?? ""));
+  return [...new Map(found.map((end) => [endpointKey(end), end])).values()];
+}
+
+function addressesOfOthers({ nodes }: Snapshot, self: string): readonly string[] {
+  return [...nodes.values()].filter(({ name }) => name !== self).map(({ address }) => address);
 }
 
 /** A node that is not known yet, or about to go, gets no new traffic from load balancers (KEP-3836). */
