@@ -50,7 +50,7 @@ export function statusOf(
       name: service.name,
       type: service.type,
       clusterIP: service.headless ? "None" : (service.clusterIPs[0] ?? ""),
-      addresses: service.loadBalancerIPs,
+      addresses: externalAddresses(service),
     })),
     hosts: [...snapshot.routes.hosts.keys()]
       .filter((host) => host !== "")

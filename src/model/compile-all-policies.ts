@@ -103,8 +103,8 @@ function podRef({ namespace, name }: PodModel): ObjectRef {
 const addressesOf = perObject(
   (services: ReadonlyMap<string, ServiceModel>): ReadonlyMap<string, string> =>
     new Map(
-      [...services].flatMap(([key, { clusterIPs, loadBalancerIPs }]) =>
-        [...clusterIPs, ...loadBalancerIPs].map((address) => [address, key] as const),
+      [...services].flatMap(([key, service]) =>
+        [...service.clusterIPs, ...externalAddresses(service)].map((address) => [address, key] as const),
       ),
     ),
 );

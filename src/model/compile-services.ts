@@ -5,6 +5,7 @@ import type { Endpoint as WireEndpoint, EndpointSlice } from "kubernetes-types/d
 import { addressOrder, canonicalAddress, canonicalCidr, familyOf } from "#lib/ip";
 import { protocolOf } from "./compile-pods.ts";
 import { byText, keyOf, nameOf, namespaceOf } from "./objects.ts";
+import { proxyProtocolOf } from "./proxy-protocol.ts";
 import type { Endpoint, LoadBalancerAlgorithm, Scheduler, ServiceModel, ServicePort } from "./types.ts";
 import { asEndpointSlice, asService } from "./views.ts";
 
@@ -85,9 +86,7 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     ...(spec?.externalName === undefined ? {} : { externalName: spec.externalName }),
     selector: spec?.selector ?? {},
     ports,
-    loadBalancerIPs: (status?.loadBalancer?.ingress ?? [])
-      .filter((entry) => entry.ipMode !== "Proxy")
-      .flatMap((entry) => addressOrNothing(entry.ip)),
+    ...loadBalancerAddresses(status),
     externalTrafficPolicy: spec?.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     internalTrafficPolicy: spec?.internalTrafficPolicy === "Local" ? "Local" : "Cluster",
     ...(spec?.healthCheckNodePort === undefined || spec.healthCheckNodePort === 0
@@ -97,9 +96,25 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     ...addressListsOf(spec),
     ...schedulerOf(object),
     ...algorithmOf(object),
+    ...proxying(object),
     publishNotReadyAddresses: spec?.publishNotReadyAddresses ?? false,
     ...changedAt(slices),
     ...(ports.length === 0 && headless ? { portlessEndpoints: portless(slices) } : {}),
+  };
+}
+
+function loadBalancerAddresses(
+  status: ReturnType<typeof asService>["status"],
+): Pick<ServiceModel, "loadBalancerIPs" | "proxiedIPs"> {
+  const entries = status?.loadBalancer?.ingress ?? [];
+  const [proxied, routed] = [true, false].map((proxy) =>
+    entries
+      .filter(({ ipMode }) => (ipMode === "Proxy") === proxy)
+      .flatMap(({ ip }) => addressOrNothing(ip)),
+  );
+  return {
+    loadBalancerIPs: routed ?? [],
+    ...(proxied?.length === 0 ? {} : { proxiedIPs: proxied ?? [] }),
   };
 }
 
@@ -134,6 +149,11 @@ function algorithmOf(object: KubeObject): Pick<ServiceModel, "loadBalancerAlgori
   const affine = asService(object).spec?.sessionAffinity === "ClientIP";
   const algorithm = affine ? "source-hash" : loadBalancerAlgorithms.find((name) => name === wanted);
   return algorithm === undefined || algorithm === "round-robin" ? {} : { loadBalancerAlgorithm: algorithm };
+}
+
+function proxying(object: KubeObject): Pick<ServiceModel, "proxyProtocol"> {
+  const proxyProtocol = proxyProtocolOf(object);
+  return proxyProtocol === undefined ? {} : { proxyProtocol };
 }
 
 function changedAt(slices: readonly EndpointSlice[]): Pick<ServiceModel, "endpointsChangedAt"> {

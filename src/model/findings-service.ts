@@ -4,6 +4,7 @@ import type { Service } from "kubernetes-types/core/v1.js";
 import { annotationFindings, readAnnotations } from "./external-dns.ts";
 import type { PodIndex } from "./pod-index.ts";
 import { algorithmAnnotation, loadBalancerAlgorithms, schedulerAnnotation } from "./compile-services.ts";
+import { isProxyAnnotation, proxyProtocolNotes } from "./proxy-protocol.ts";
 import type { Finding, Scheduler, ServiceModel } from "./types.ts";
 import { asService } from "./views.ts";
 
@@ -20,6 +21,7 @@ export function serviceFindings(
     ...fieldNotes(object),
     ...schedulerNotes(object),
     ...algorithmNotes(object, service),
+    ...proxyProtocolNotes(object, service),
     ...annotationNotes(object),
   ];
   return [
@@ -194,6 +196,7 @@ const routingAnnotations: readonly (readonly [prefix: string, product: string])[
 
 function annotationNotes(object: KubeObject): Note[] {
   return Object.keys(object.metadata?.annotations ?? {})
+    .filter((key) => !isProxyAnnotation(key))
     .sort()
     .flatMap((key) => {
       const known = routingAnnotations.find(([prefix]) => key.startsWith(prefix));

@@ -112,6 +112,9 @@ export type Scheduler = "rr" | "wrr" | "lc" | "sh";
 /** How a load balancer chooses the node of a new connection: by turns, by the client's address, or by its address and port. */
 export type LoadBalancerAlgorithm = "round-robin" | "source-hash" | "connection-hash";
 
+/** Versions of the PROXY protocol. */
+export type ProxyProtocol = "v1" | "v2";
+
 export interface ServicePort {
   readonly name: string;
   readonly protocol: Protocol;
@@ -134,6 +137,10 @@ export interface ServiceModel {
   readonly ports: readonly ServicePort[];
   /** status.loadBalancer.ingress[].ip with ipMode VIP (the default). */
   readonly loadBalancerIPs: readonly string[];
+  /** As `loadBalancerIPs`, with ipMode Proxy: connections end at the load balancer, so that nodes send their own there, too. */
+  readonly proxiedIPs?: readonly string[];
+  /** By annotation (see `proxy-protocol.ts`): what the load balancer says to endpoints at the beginning of a connection. */
+  readonly proxyProtocol?: ProxyProtocol;
   /** spec.externalIPs; the proxy serves them only where it is told to (CVE-2020-8554). */
   readonly externalIPs?: readonly string[];
   /** spec.loadBalancerSourceRanges, canonical: who may reach the load-balancer addresses. Absent: everybody. */

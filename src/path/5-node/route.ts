@@ -175,7 +175,7 @@ function outside(
   const rewrites = fromPod ? [`source ${flow.source.address} -> ${own} (masquerade)`] : [];
   const steps = [step(self, "route", flow, address, { to: `outside (by ${via})`, rewrites, predicted })];
   const isBalanced = [...snapshot.services.values()].some((service) =>
-    service.loadBalancerIPs.includes(address),
+    externalAddresses(service).includes(address),
   );
   if (isBalanced) {
     const onward = fromPod ? { ...flow, source: { address: own } } : flow;
