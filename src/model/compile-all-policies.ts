@@ -2,6 +2,7 @@
 import type { KubeObject } from "#kube";
 import { compilePolicy, labelsOfNamespaces } from "./compile-policies.ts";
 import { forEach } from "./each-object.ts";
+import { externalAddresses } from "./endpoints.ts";
 import { policyFindings } from "./findings-policy.ts";
 import { perObject } from "./memo.ts";
 import { keyOf, namespaceOf, type ClusterObjects } from "./objects.ts";

@@ -108,9 +108,7 @@ function loadBalancerAddresses(
 ): Pick<ServiceModel, "loadBalancerIPs" | "proxiedIPs"> {
   const entries = status?.loadBalancer?.ingress ?? [];
   const [proxied, routed] = [true, false].map((proxy) =>
-    entries
-      .filter(({ ipMode }) => (ipMode === "Proxy") === proxy)
-      .flatMap(({ ip }) => addressOrNothing(ip)),
+    entries.filter(({ ipMode }) => (ipMode === "Proxy") === proxy).flatMap(({ ip }) => addressOrNothing(ip)),
   );
   return {
     loadBalancerIPs: routed ?? [],

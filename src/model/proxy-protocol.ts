@@ -64,9 +64,7 @@ function unserved({ proxyProtocol, ports }: ServiceModel): readonly Note[] {
         ? "remove allocateLoadBalancerNodePorts: false"
         : "put the port into a Service of its own";
     const field = `spec.ports[${index}]`;
-    return [
-      { code: "ProxyProtocolPort", severity: "warning", field, message, mend, affectsRouting: true },
-    ];
+    return [{ code: "ProxyProtocolPort", severity: "warning", field, message, mend, affectsRouting: true }];
   });
   const message = `PROXY ${proxyProtocol} is spoken to the endpoints; without namespaces (proxy mode userspace) its addresses are refused`;
   const field = "metadata.annotations";

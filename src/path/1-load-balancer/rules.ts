@@ -27,7 +27,7 @@ export function markNodes(known: Marks, names: readonly string[]): Marks {
 /** What the table must contain, by name, so that only what differs is written. */
 export interface Rules {
   /** Chain -> its rules. */
-  readonly chains: ReadonlyMap<string, string>;
+  readonly chains: ReadonlyMap<string, readonly string[]>;
   /** Address, protocol and port -> chain. */
   readonly choose: ReadonlyMap<string, string>;
   readonly vips: ReadonlySet<string>;
@@ -44,7 +44,7 @@ export function renderRules(plan: LoadBalancerPlan, marks: Marks, family: IpFami
   const gone = [...marks].filter(([name]) => plan.gone.includes(name) || !present.has(name));
   const chains = ports.map((port) => ({ port, ...chainOf(port, marks) }));
   return {
-    chains: new Map(chains.map(({ name, rule }) => [name, rule])),
+    chains: new Map(chains.map(({ name, rules }) => [name, rules])),
     choose: new Map(chains.map(({ port, name }) => [keyOf(port), `goto ${name}`])),
     vips: new Set(ports.map((port) => port.address)),
     gone: new Set(gone.map(([, mark]) => String(mark))),
@@ -57,7 +57,7 @@ function keyOf({ address, protocol, port }: VipPort): string {
 
 interface Chain {
   readonly name: string;
-  readonly rule: string;
+  readonly rules: readonly string[];
 }
 
 /** Where connections to an address and port go: the mark of the next healthy node, or a refusal when there is none. */
@@ -65,7 +65,7 @@ function chainOf(port: VipPort, marks: Marks): Chain {
   const nodes = port.candidates.filter(({ eligible }) => eligible).map(({ name }) => name);
   if (nodes.length > 0 && port.algorithm !== "round-robin") return hashChain(port, nodes, marks);
   const name = `vip-${port.address.replaceAll(/[.:]/g, "-")}-${port.protocol.toLowerCase()}-${port.port}`;
-  return { name, rule: nodes.length === 0 ? "goto refuse" : setMark("numgen inc", nodes, marks) };
+  return { name, rules: nodes.length === 0 ? ["goto refuse"] : markRules("numgen inc", nodes, marks) };
 }
 
 /**
@@ -76,13 +76,19 @@ function hashChain({ algorithm, address }: VipPort, nodes: readonly string[], ma
   const { ip } = words[familyOf(address)];
   const digest = createHash("sha256").update(nodes.join()).digest("hex").slice(0, 16);
   const hashed = algorithm === "source-hash" ? `${ip} saddr` : `${ip} saddr . th sport`;
-  const rule = setMark(`jhash ${hashed}`, maglevTable(nodes), marks, " seed 0x0");
-  return { name: `${algorithm}-${digest}`, rule };
+  const rules = markRules(`jhash ${hashed}`, maglevTable(nodes), marks, " seed 0x0");
+  return { name: `${algorithm}-${digest}`, rules };
 }
 
-function setMark(number: string, slots: readonly string[], marks: Marks, more = ""): string {
-  const elements = slots.map((name, slot) => `${slot} : ${marks.get(name) ?? 0}`).join(", ");
-  return `ct mark set ${number} mod ${slots.length}${more} map { ${elements} } meta mark set ct mark accept`;
+/**
+ * A packet that is at the first rule while the rules change finds its map empty (docs/decisions/0002-round-robin-rules.md):
+ * so the second one gives it a node, too, without a map.
+ */
+function markRules(number: string, slots: readonly string[], marks: Marks, more = ""): readonly string[] {
+  const markOf = (name = ""): string => String(marks.get(name) ?? 0);
+  const elements = slots.map((name, slot) => `${slot} : ${markOf(name)}`).join(", ");
+  const set = (value: string): string => `ct mark set ${value} meta mark set ct mark accept`;
+  return [set(`${number} mod ${slots.length}${more} map { ${elements} }`), set(markOf(slots[0]))];
 }
 
 /**
@@ -120,10 +126,10 @@ table ${table} {
 export function changeScript(have: Rules, want: Rules, family: IpFamily = "IPv4"): string {
   const table = tableOf(family);
   const lines: string[] = [];
-  for (const [chain, rule] of want.chains) {
-    if (have.chains.get(chain) === rule) continue;
+  for (const [chain, rules] of want.chains) {
+    if (have.chains.get(chain)?.join("\n") === rules.join("\n")) continue;
     lines.push(`add chain ${table} ${chain}`, `flush chain ${table} ${chain}`);
-    lines.push(`add rule ${table} ${chain} ${rule}`);
+    lines.push(...rules.map((rule) => `add rule ${table} ${chain} ${rule}`));
   }
   const elements = (verb: string, set: string, items: readonly string[]): void => {
     if (items.length > 0) lines.push(`${verb} element ${table} ${set} { ${items.join(", ")} }`);
