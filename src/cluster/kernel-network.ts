@@ -52,7 +52,7 @@ export async function createKernelNetwork(
   });
   await ipBatch(edge, [`route add ${addresses.hostLinks} via ${addresses.control}`]);
   const pools = config.ipFamilies.map((family) => outsideAddresses[family].pool);
-  const balance = ruleWriter(edge, pools);
+  const balance = ruleWriter(edge, pools, log.child("load-balancer"));
   const nsOf = (node: string) => network.nodes.get(node)?.ns;
   return {
     home,
@@ -63,7 +63,7 @@ export async function createKernelNetwork(
     balance,
     balanced: async (filter) => {
       const entries = await conntrack(edge, filter);
-      return entries.map((entry) => ({ ...entry, toNode: balance.nodeOfMark(entry.mark) }));
+      return entries.map((entry) => ({ ...entry, toNode: balance.nodeOf(entry) }));
     },
     startProxy: (node, options) => startProxy({ ...options, node, netns: nsOf(node), mode }),
     evidence: (node, proxy) => ({

@@ -1,6 +1,7 @@
 /** The service address controller: Services of type LoadBalancer -> status.loadBalancer. */
 import { codeOf } from "#lib/errors";
 import type { Controller } from "#client";
+import { proxyProtocolOf } from "#model";
 import { addressOf, planAddresses } from "./address-plan.ts";
 import { type Context, createWriter, recorderFor, startLoop } from "./context.ts";
 import { kind, type Service, subjectOf, uidOf } from "./objects.ts";
@@ -16,7 +17,9 @@ export function startServiceAddresses(context: Context, pool: string): Controlle
   const told = new Map<string, string>();
 
   const setAddress = async (service: Service, address: string | undefined): Promise<void> => {
-    const loadBalancer = { ingress: address === undefined ? null : [{ ip: address, ipMode: "VIP" }] };
+    const loadBalancer = {
+      ingress: address === undefined ? null : [{ ip: address, ipMode: modeOf(service) }],
+    };
     await writer.patch(services, service, { status: { loadBalancer } }, "status");
     const message =
       address === undefined ? "Released the load-balancer address" : `Assigned address ${address}`;
@@ -32,7 +35,8 @@ export function startServiceAddresses(context: Context, pool: string): Controlle
         told.set(uidOf(service), problem.message);
         recorder.event(subjectOf(serviceKind, service), "Warning", problem.reason, problem.message);
       }
-      if (address === addressOf(service)) continue;
+      if (address === addressOf(service) && (address === undefined || shows(service, modeOf(service))))
+        continue;
       await setAddress(service, address).catch((error: unknown) => {
         if (codeOf(error) !== "NotFound") throw error;
       });
@@ -45,6 +49,15 @@ export function startServiceAddresses(context: Context, pool: string): Controlle
     if (isCandidate(service) || (old !== undefined && isCandidate(old))) loop.enqueue("all");
   });
   return loop;
+}
+
+/** KEP-1860: connections that end at the load balancer must not be cut short by the nodes. */
+function modeOf(service: Service): "VIP" | "Proxy" {
+  return proxyProtocolOf(service) === undefined ? "VIP" : "Proxy";
+}
+
+function shows(service: Service, mode: string): boolean {
+  return (service.status?.loadBalancer?.ingress ?? []).every(({ ipMode = "VIP" }) => ipMode === mode);
 }
 
 function isCandidate(service: Service): boolean {

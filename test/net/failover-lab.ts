@@ -1,25 +1,16 @@
-/**
- * Three nodes with their proxies and pods behind the load balancer, a client on the internet, and a node that is cut off:
- * how long does it take until every new connection is answered again?
- */
+/** A node is cut off: how long does it take until every new connection of a client on the internet is answered again? */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
-import { homeNetNs, ipBatch, nft, tcpConnect, tcpListener, type NetNs } from "#kernel";
-import { silentLog } from "#lib/log";
-import type { Endpoint, ServiceModel, Snapshot } from "#model";
-import { createOutside, observe, outsideAddresses, ruleWriter, startLoadBalancer } from "#path/load-balancer";
-import type { LoadBalancer } from "#path/load-balancer";
-import { networkSettings } from "#path/node";
-import { startProxy } from "#path/proxy";
-import { startNodeWorld } from "./node-fixture.ts";
+import { ipBatch, nft, tcpConnect, tcpListener, type NetNs } from "#kernel";
+import type { Endpoint, ServiceModel } from "#model";
+import { observe } from "#path/load-balancer";
+import { lbLab, PORT, serviceOf } from "./lb-lab.ts";
 
 /** Traffic policy Cluster, in turns: the proxies must leave out the dead node's pods, too. */
 const VIP = "203.0.113.130";
 /** Traffic policy Local, by the client's address: who answers is where the load balancer sent it. */
 const HASHED_VIP = "203.0.113.131";
-const PORT = 80;
-const nodes = ["node-a", "node-b", "node-c"] as const;
 
 /** Milliseconds between two new connections. */
 const PACE_MS = 5;
@@ -27,18 +18,14 @@ const PACE_MS = 5;
 const PATIENCE_MS = 500;
 
 export interface Held {
-  readonly socket: Socket;
   /** Where the load balancer sent it, and where the pod is that answers. */
   readonly by: string | undefined;
   readonly on: string;
-  /** `NODE/POD` of the answer; rejected when the connection has ended. */
+  /** `NODE/POD` of the answer; rejected when none comes. */
   ask(): Promise<string>;
 }
 
 export interface FailoverLab {
-  readonly balancer: LoadBalancer;
-  /** Nothing leaves or reaches the node any more. */
-  cut(node: string): Promise<void>;
   heal(node: string): Promise<void>;
   /** A connection that stays. */
   hold(): Promise<Held>;
@@ -55,44 +42,28 @@ export interface FailoverLab {
 }
 
 export async function failoverLab(): Promise<FailoverLab> {
-  const world = await startNodeWorld("vxlan", ["IPv4"], nodes);
-  const home = homeNetNs();
-  const { bridge } = networkSettings(["IPv4"], "vxlan").underlay;
-  const outside = await createOutside({ home, bridge });
+  const { world, outside, balancer, proxies, close } = await lbLab(services, serve);
+  const pods = world.pods().length;
   await ipBatch(
     outside.internet,
     clients.map((address) => `address add ${address}/32 dev eth0`),
   );
-  const { source } = world;
-  const pods = [...world.snapshot().podsByAddress.values()];
-  const servers = pods.map(({ name, node }) => serve(world.pod(name).ns, `${node}/${name}`));
-  source.set(withServices(world.snapshot()));
-  const proxies = nodes.map((node) =>
-    startProxy({ source, node, netns: world.node(node).ns, mode: "nftables", log: silentLog }),
-  );
-  const balancer = startLoadBalancer({
-    source,
-    edge: outside.edge,
-    writer: ruleWriter(outside.edge, [outsideAddresses.IPv4.pool]),
-    log: silentLog,
-  });
-  await Promise.all([balancer.ready, ...proxies.map(({ ready }) => ready)]);
-
+  const held = new Set<Socket>();
   const dial = (): Socket => tcpConnect(outside.internet, VIP, PORT);
   const isSteady = async (): Promise<boolean> => {
     const { ports } = balancer.current();
     const heard = ports.every(({ candidates }) => candidates.every(({ reason }) => reason === "healthy"));
     if (!heard || proxies.some((proxy) => proxy.silent().size > 0)) return false;
     await balancer.settled();
-    const tries = await Promise.all(Array.from({ length: 4 * pods.length }, () => attempt(dial())));
+    const tries = await Promise.all(Array.from({ length: 4 * pods }, () => attempt(dial())));
     return tries.every((failedAt) => failedAt === undefined);
   };
   const lab: FailoverLab = {
-    balancer,
-    cut: async (node) => void (await nft(world.node(node).ns, cutScript)),
     heal: async (node) => void (await nft(world.node(node).ns, "delete table inet cut\n")),
     async hold() {
       const socket = dial();
+      held.add(socket);
+      socket.on("error", () => undefined);
       const ask = async (): Promise<string> => {
         socket.write("?");
         const [answer] = await once(socket, "data", { signal: AbortSignal.timeout(5000) });
@@ -103,13 +74,13 @@ export async function failoverLab(): Promise<FailoverLab> {
       const source = { address: "203.0.113.10", ...(localPort === undefined ? {} : { port: localPort }) };
       const destination = { address: VIP, port: PORT };
       const seen = await observe(outside.edge, balancer, { protocol: "TCP", source, destination });
-      return { socket, by: seen?.node, on, ask };
+      return { by: seen?.node, on, ask };
     },
     async failover(node, watchMs) {
       await lab.steady();
       const began: Promise<number | undefined>[] = [];
       const pace = setInterval(() => began.push(attempt(dial())), PACE_MS);
-      await lab.cut(node);
+      await nft(world.node(node).ns, cutScript);
       const cutAt = performance.now();
       await new Promise((resolve) => setTimeout(resolve, watchMs));
       clearInterval(pace);
@@ -125,15 +96,24 @@ export async function failoverLab(): Promise<FailoverLab> {
       }
     },
     async close() {
-      await balancer.close();
-      await Promise.all(proxies.map((proxy) => proxy.close()));
-      for (const server of servers) server.close();
-      await outside.close();
-      await world.close();
+      for (const socket of held) socket.destroy();
+      await close();
     },
   };
   await lab.steady();
   return lab;
+}
+
+function services(endpoints: readonly Endpoint[]): readonly ServiceModel[] {
+  return [
+    serviceOf(0, endpoints, { loadBalancerIPs: [VIP] }),
+    serviceOf(1, endpoints, {
+      loadBalancerIPs: [HASHED_VIP],
+      externalTrafficPolicy: "Local",
+      healthCheckNodePort: 32_081,
+      loadBalancerAlgorithm: "source-hash",
+    }),
+  ];
 }
 
 const clients = Array.from({ length: 60 }, (_, i) => `203.0.113.${20 + i}`);
@@ -177,40 +157,4 @@ function serve(ns: NetNs, words: string): Server {
     socket.on("data", () => socket.write(words));
   });
   return server.listen({ fd: tcpListener(ns, "0.0.0.0", 8080) });
-}
-
-function withServices(snapshot: Snapshot): Snapshot {
-  const endpoints = [...snapshot.podsByAddress.values()].map(({ address = "", node = "" }): Endpoint => ({
-    address,
-    port: 8080,
-    node,
-    ready: true,
-    serving: true,
-    terminating: false,
-  }));
-  const turns: ServiceModel = {
-    namespace: "default",
-    name: "turns",
-    type: "LoadBalancer",
-    clusterIPs: ["10.96.0.80"],
-    headless: false,
-    selector: {},
-    ports: [{ name: "", protocol: "TCP", port: PORT, targetPort: 8080, nodePort: 30_080, endpoints }],
-    loadBalancerIPs: [VIP],
-    externalTrafficPolicy: "Cluster",
-    internalTrafficPolicy: "Cluster",
-    sessionAffinity: "None",
-    publishNotReadyAddresses: false,
-  };
-  const hashed: ServiceModel = {
-    ...turns,
-    name: "hashed",
-    clusterIPs: ["10.96.0.81"],
-    ports: turns.ports.map((port) => ({ ...port, nodePort: 30_081 })),
-    loadBalancerIPs: [HASHED_VIP],
-    externalTrafficPolicy: "Local",
-    healthCheckNodePort: 32_081,
-    loadBalancerAlgorithm: "source-hash",
-  };
-  return { ...snapshot, services: new Map([turns, hashed].map((one) => [`default/${one.name}`, one])) };
 }

@@ -167,7 +167,7 @@ before(async () => {
   balancer = startLoadBalancer({
     source,
     edge: outside.edge,
-    writer: ruleWriter(outside.edge, pools),
+    writer: ruleWriter(outside.edge, pools, silentLog),
     log: silentLog,
   });
   const listen = {

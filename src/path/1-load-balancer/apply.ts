@@ -1,5 +1,5 @@
 /** The load balancer at work: what nodes answer, the plan that follows from it, and its writer. */
-import { takePulse, tcpConnect, type NetPlace } from "#kernel";
+import { takePulse, tcpConnect, type ConntrackEntry, type NetPlace } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
 import type { Snapshot, SnapshotSource } from "#model";
@@ -23,8 +23,7 @@ export interface LoadBalancer {
   readonly ready: Promise<void>;
   /** What it does now: candidates with their health. */
   current(): LoadBalancerPlan;
-  /** The node that a connection's conntrack mark stands for. */
-  readonly nodeOfMark: (mark: number) => string | undefined;
+  readonly nodeOf: BalanceWriter["nodeOf"];
   /** Fulfilled when no change waits to be written to the kernel. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -94,7 +93,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   return {
     ready,
     current: () => plan,
-    nodeOfMark: writer.nodeOfMark,
+    nodeOf: writer.nodeOf,
     settled: () => work,
     async close() {
       closed = true;
@@ -103,6 +102,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
       checker.close();
       pulse.close();
       await work;
+      writer.close();
     },
   };
 }
@@ -110,5 +110,8 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
 export interface BalanceWriter {
   /** Puts a plan in force; a failed one is tried again. */
   readonly write: (plan: LoadBalancerPlan) => Promise<void>;
-  readonly nodeOfMark: (mark: number) => string | undefined;
+  /** The node that a connection of the edge was sent to. */
+  readonly nodeOf: (entry: Pick<ConntrackEntry, "mark" | "original">) => string | undefined;
+  /** Ends the connections that end here. Rules stay. */
+  readonly close: () => void;
 }

@@ -1,7 +1,16 @@
 /** Which nodes may get the new connections of each load-balancer address. Pure: snapshot and health in, decision out. */
 import { familyOf } from "#lib/ip";
-import { readyOn } from "#model";
-import type { Candidate, LoadBalancerAlgorithm, NodeModel, Protocol, ServiceModel, Snapshot } from "#model";
+import { externalAddresses, readyOn } from "#model";
+import type {
+  Candidate,
+  LoadBalancerAlgorithm,
+  NodeModel,
+  Protocol,
+  ProxyProtocol,
+  ServiceModel,
+  ServicePort,
+  Snapshot,
+} from "#model";
 
 /** kube-proxy's own health port (KEP-3836), asked for Services with externalTrafficPolicy Cluster. */
 const HEALTHZ_PORT = 10256;
@@ -33,9 +42,20 @@ export interface VipPort {
   readonly port: number;
   readonly policy: "Cluster" | "Local";
   readonly algorithm: LoadBalancerAlgorithm;
+  /** Connections end here, and are made anew to the node. Absent: their packets are routed. */
+  readonly proxy?: Proxying;
   readonly check: { readonly port: number };
   /** Every node of the cluster, sorted by name. */
   readonly candidates: readonly Candidate[];
+}
+
+export interface Proxying {
+  /** What is said to the endpoint first. */
+  readonly version: ProxyProtocol;
+  /** Where the nodes are reached. */
+  readonly nodePort: number;
+  /** Who may connect: nodes see the load balancer's address only. Absent: everybody. */
+  readonly sourceRanges?: readonly string[];
 }
 
 export interface LoadBalancerPlan {
@@ -62,29 +82,48 @@ export function planLoadBalancer(snapshot: Snapshot, healthOf: HealthOf): LoadBa
   };
 }
 
-/** Services that have a load-balancer address which packets can be routed to. */
+/** Services that have a load-balancer address. */
 export function isBalanced(service: ServiceModel): boolean {
-  return service.type === "LoadBalancer" && service.loadBalancerIPs.length > 0;
+  return service.type === "LoadBalancer" && externalAddresses(service).length > 0;
+}
+
+/**
+ * How connections to an address and port of a Service are passed on; undefined where packets are routed, `refused` where the
+ * address is for the PROXY protocol, and the port cannot be served so (see the findings of `proxyProtocolNotes`).
+ */
+export function proxyingOf(
+  { proxiedIPs = [], proxyProtocol, sourceRanges }: ServiceModel,
+  address: string,
+  { protocol, nodePort }: ServicePort,
+): Proxying | "refused" | undefined {
+  if (!proxiedIPs.includes(address)) return undefined;
+  if (proxyProtocol === undefined || protocol !== "TCP" || nodePort === undefined) return "refused";
+  return { version: proxyProtocol, nodePort, ...(sourceRanges === undefined ? {} : { sourceRanges }) };
 }
 
 function planService(service: ServiceModel, nodes: readonly NodeModel[], healthOf: HealthOf): VipPort[] {
   const check = { port: checkPort(service) };
-  return service.loadBalancerIPs.flatMap((address) => {
+  return externalAddresses(service).flatMap((address) => {
     const health = (node: NodeModel): Health => healthOf({ ...place(node), port: check.port });
     const checked = nodes.map((node) => candidateOf(service, node, address, health(node)));
     const candidates = checked.some(({ eligible }) => eligible)
       ? checked
       : nodes.map((node, index) => inNeed(checked[index], service, node, address, health(node)));
-    return service.ports.map(({ protocol, port }) => ({
-      service: `${service.namespace}/${service.name}`,
-      address,
-      protocol,
-      port,
-      policy: service.externalTrafficPolicy,
-      algorithm: algorithmOf(service),
-      check,
-      candidates,
-    }));
+    return service.ports.flatMap((one) => {
+      const proxy = proxyingOf(service, address, one);
+      if (proxy === "refused") return [];
+      return {
+        service: `${service.namespace}/${service.name}`,
+        address,
+        protocol: one.protocol,
+        port: one.port,
+        policy: service.externalTrafficPolicy,
+        algorithm: algorithmOf(service),
+        ...(proxy === undefined ? {} : { proxy }),
+        check,
+        candidates,
+      };
+    });
   });
 }
 

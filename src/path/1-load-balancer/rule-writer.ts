@@ -1,6 +1,8 @@
 /** Plans as rules and routes in the edge's kernel. */
-import { getSysctl, ipBatch, nft, setSysctls, type NetNs } from "#kernel";
+import { getSysctl, ipBatch, nft, setSysctls, tcpConnect, tcpListener, type NetNs } from "#kernel";
 import { familyOf, type IpFamily } from "#lib/ip";
+import type { Log } from "#lib/log";
+import { createAcceptor } from "./accept.ts";
 import type { BalanceWriter } from "./apply.ts";
 import type { LoadBalancerPlan } from "./plan.ts";
 import {
@@ -19,11 +21,16 @@ import {
  * @param edge the namespace that packets for the pools are routed to; its `eth0` is on the nodes' network
  * @param pools addresses of load balancers, one network of each family that is served; what belongs to no Service is refused
  */
-export function ruleWriter(edge: NetNs, pools: readonly string[]): BalanceWriter {
+export function ruleWriter(edge: NetNs, pools: readonly string[], log: Log): BalanceWriter {
   let marks: Marks = new Map();
   /** By family. */
   let rules: ReadonlyMap<IpFamily, Rules> = new Map();
   const routes = createRoutes(edge);
+  const acceptor = createAcceptor({
+    listen: (address) => tcpListener(edge, address, 0),
+    dial: (address, port) => tcpConnect(edge, address, port, { allowHalfOpen: true }),
+    log,
+  });
 
   return {
     async write(plan) {
@@ -33,8 +40,9 @@ export function ruleWriter(edge: NetNs, pools: readonly string[]): BalanceWriter
       );
       // Routes first: no packet may bear a mark that leads nowhere.
       for (const pool of pools) await routes.write(plan, marks, familyOf(pool));
+      const accepting = acceptor.follow(plan);
       const next = new Map(
-        pools.map((pool) => [familyOf(pool), renderRules(plan, marks, familyOf(pool))] as const),
+        pools.map((pool) => [familyOf(pool), renderRules(plan, marks, familyOf(pool), accepting)] as const),
       );
       const scripts = pools.map((pool) => scriptOf(pool, rules.get(familyOf(pool)), next));
       // If this fails, nobody knows what is there: the next time begins with empty tables.
@@ -43,7 +51,9 @@ export function ruleWriter(edge: NetNs, pools: readonly string[]): BalanceWriter
       trackLiberally(edge);
       rules = next;
     },
-    nodeOfMark: (mark) => [...marks].find(([, known]) => known === mark)?.[0],
+    nodeOf: ({ mark, original }) =>
+      [...marks].find(([, known]) => known === mark)?.[0] ?? acceptor.nodeOf(original),
+    close: acceptor.close,
   };
 }
 

@@ -24,6 +24,9 @@ export function markNodes(known: Marks, names: readonly string[]): Marks {
   return marks;
 }
 
+/** Ports of the edge itself that accept the connections of an address and port (`vipKey`). */
+export type Accepting = ReadonlyMap<string, number>;
+
 /** What the table must contain, by name, so that only what differs is written. */
 export interface Rules {
   /** Chain -> its rules. */
@@ -33,25 +36,44 @@ export interface Rules {
   readonly vips: ReadonlySet<string>;
   /** Marks of nodes that are gone. */
   readonly gone: ReadonlySet<string>;
+  /** Address and port -> port of the edge. */
+  readonly accepted: ReadonlyMap<string, string>;
 }
 
-export const noRules: Rules = { chains: new Map(), choose: new Map(), vips: new Set(), gone: new Set() };
+export const noRules: Rules = {
+  chains: new Map(),
+  choose: new Map(),
+  vips: new Set(),
+  gone: new Set(),
+  accepted: new Map(),
+};
 
 /** The rules for the addresses of one family. */
-export function renderRules(plan: LoadBalancerPlan, marks: Marks, family: IpFamily = "IPv4"): Rules {
+export function renderRules(
+  plan: LoadBalancerPlan,
+  marks: Marks,
+  family: IpFamily = "IPv4",
+  accepting: Accepting = new Map(),
+): Rules {
   const ports = plan.ports.filter(({ address }) => familyOf(address) === family);
   const present = new Set(plan.nodes.map((node) => node.name));
   const gone = [...marks].filter(([name]) => plan.gone.includes(name) || !present.has(name));
   const chains = ports.map((port) => ({ port, ...chainOf(port, marks) }));
   return {
     chains: new Map(chains.map(({ name, rules }) => [name, rules])),
-    choose: new Map(chains.map(({ port, name }) => [keyOf(port), `goto ${name}`])),
+    choose: new Map(chains.map(({ port, name }) => [vipKey(port), `goto ${name}`])),
     vips: new Set(ports.map((port) => port.address)),
     gone: new Set(gone.map(([, mark]) => String(mark))),
+    accepted: new Map(ports.flatMap((port) => acceptedAt(port, accepting))),
   };
 }
 
-function keyOf({ address, protocol, port }: VipPort): string {
+function acceptedAt(port: VipPort, accepting: Accepting): (readonly [string, string])[] {
+  const own = accepting.get(vipKey(port));
+  return own === undefined ? [] : [[`${port.address} . ${port.port}`, String(own)]];
+}
+
+export function vipKey({ address, protocol, port }: VipPort): string {
   return `${address} . ${protocol.toLowerCase()} . ${port}`;
 }
 
@@ -63,6 +85,7 @@ interface Chain {
 /** Where connections to an address and port go: the mark of the next healthy node, or a refusal when there is none. */
 function chainOf(port: VipPort, marks: Marks): Chain {
   const nodes = port.candidates.filter(({ eligible }) => eligible).map(({ name }) => name);
+  if (nodes.length > 0 && port.proxy !== undefined) return { name: "accept-here", rules: ["accept"] };
   if (nodes.length > 0 && port.algorithm !== "round-robin") return hashChain(port, nodes, marks);
   const name = `vip-${port.address.replaceAll(/[.:]/g, "-")}-${port.protocol.toLowerCase()}-${port.port}`;
   return { name, rules: nodes.length === 0 ? ["goto refuse"] : markRules("numgen inc", nodes, marks) };
@@ -94,7 +117,8 @@ function markRules(number: string, slots: readonly string[], marks: Marks, more 
 /**
  * The fixed part. Only packets of the client's direction are steered: the answers come back from the node and go out by
  * the main table. A connection keeps its node by its conntrack mark. If that node is gone, TCP is reset, so that
- * the client connects anew, and what begins anew gets another node.
+ * the client connects anew, and what begins anew gets another node. Connections that are not routed, but end here, come to a port
+ * of the edge.
  */
 export function baseScript(pool: string): string {
   const { ip, type } = words[familyOf(pool)];
@@ -103,6 +127,7 @@ export function baseScript(pool: string): string {
 delete table ${table}
 table ${table} {
   map choose { type ${type} . inet_proto . inet_service : verdict; }
+  map accepted { type ${type} . inet_service : inet_service; }
   set vips { type ${type}; }
   set gone { type mark; }
   chain refuse {
@@ -112,11 +137,16 @@ table ${table} {
   chain prerouting {
     type filter hook prerouting priority mangle; policy accept;
     ct direction reply accept
+    ct status dnat accept
     ct mark @gone tcp flags & (syn | ack) != syn goto refuse
     ct mark != 0 ct mark != @gone meta mark set ct mark accept
     ${ip} daddr . meta l4proto . th dport vmap @choose
     ${ip} daddr @vips goto refuse
     ${ip} daddr ${pool} goto refuse
+  }
+  chain here {
+    type nat hook prerouting priority dstnat; policy accept;
+    meta l4proto tcp redirect to :${ip} daddr . tcp dport map @accepted
   }
 }
 `;
@@ -134,12 +164,11 @@ export function changeScript(have: Rules, want: Rules, family: IpFamily = "IPv4"
   const elements = (verb: string, set: string, items: readonly string[]): void => {
     if (items.length > 0) lines.push(`${verb} element ${table} ${set} { ${items.join(", ")} }`);
   };
-  elements("delete", "choose", differing(have.choose, want.choose));
-  elements(
-    "add",
-    "choose",
-    differing(want.choose, have.choose).map((key) => `${key} : ${want.choose.get(key)}`),
-  );
+  for (const map of ["choose", "accepted"] as const) {
+    elements("delete", map, differing(have[map], want[map]));
+    const added = differing(want[map], have[map]).map((key) => `${key} : ${want[map].get(key)}`);
+    elements("add", map, added);
+  }
   for (const set of ["vips", "gone"] as const) {
     elements("delete", set, without(have[set], want[set]));
     elements("add", set, without(want[set], have[set]));

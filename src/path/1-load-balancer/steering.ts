@@ -30,6 +30,7 @@ export function steeringWriter(network: Pick<LoopbackNetwork, "steer">): Balance
       network.steer(new Map([...known].map(([key, { steering }]) => [key, steering])));
     },
     // Connections are known by the records of the nodes: there are no packets to mark.
-    nodeOfMark: () => undefined,
+    nodeOf: () => undefined,
+    close: () => undefined,
   };
 }
