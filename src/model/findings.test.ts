@@ -10,6 +10,7 @@ import {
   service,
 } from "../../test/support/snapshot.ts";
 import { findingsAbout } from "./findings.ts";
+import { proxyProtocolOf } from "./proxy-protocol.ts";
 import type { Finding } from "./types.ts";
 
 const apiService = { kind: "Service", namespace: "default", name: "api-service" };
@@ -101,6 +102,50 @@ test("a load-balancer algorithm that is not there, or overruled, is reported", (
     const service = { clusterIP: "10.96.1.1", more: { sessionAffinity } };
     assert.deepEqual(codes(aboutService(service, { app: "api" }, annotations)), expected, algorithm);
   }
+});
+
+const aws = "service.beta.kubernetes.io/aws-load-balancer-proxy-protocol";
+const digitalOcean = "service.beta.kubernetes.io/do-loadbalancer-enable-proxy-protocol";
+
+/** An annotation that asks for the PROXY protocol, what is read of it, and what is said. */
+const proxyProtocols: readonly (readonly [
+  annotation: string,
+  value: string,
+  read: string | undefined,
+  expected: readonly string[],
+])[] = [
+  ["inroad.dev/proxy-protocol", "v1", "v1", ["ProxyProtocolByMode"]],
+  ["inroad.dev/proxy-protocol", "v2", "v2", ["ProxyProtocolByMode"]],
+  ["inroad.dev/proxy-protocol", "v3", undefined, ["UnknownProxyProtocol affects routing"]],
+  [aws, "*", "v1", ["ProxyProtocolByMode"]],
+  [aws, "80", undefined, ["UnknownProxyProtocol affects routing"]],
+  [digitalOcean, "true", "v1", ["ProxyProtocolByMode"]],
+  [digitalOcean, "false", undefined, []],
+];
+
+test("annotations that ask for the PROXY protocol are read, and values that nobody knows are reported", () => {
+  const ports = [{ protocol: "TCP", port: 80, targetPort: 8080, nodePort: 30_080 }];
+  for (const [annotation, value, read, expected] of proxyProtocols) {
+    const given = { clusterIP: "10.96.1.1", more: { type: "LoadBalancer", ports } };
+    const findings = aboutService(given, { app: "api" }, { [annotation]: value });
+    assert.deepEqual(codes(findings), expected, `${annotation}: ${value}`);
+    const object = { kind: "Service", metadata: { annotations: { [annotation]: value } } };
+    assert.equal(proxyProtocolOf(object), read);
+  }
+});
+
+test("ports that the PROXY protocol cannot be spoken on are reported", () => {
+  const ports = [
+    { name: "bare", protocol: "TCP", port: 80, targetPort: 8080 },
+    { name: "dns", protocol: "UDP", port: 53, targetPort: 5353, nodePort: 30_053 },
+  ];
+  const given = { clusterIP: "10.96.1.1", more: { type: "LoadBalancer", ports } };
+  const findings = aboutService(given, { app: "api" }, { "inroad.dev/proxy-protocol": "v2" });
+  const about = findings.filter(({ code }) => code === "ProxyProtocolPort");
+  assert.deepEqual(
+    about.map(({ field }) => field),
+    ["spec.ports[0]", "spec.ports[1]"],
+  );
 });
 
 test("fields of a Service that are not carried out everywhere are reported", () => {

@@ -1,5 +1,5 @@
 /** Why a request from outside reaches which node: the public DNS, then the load balancer. */
-import { followPublicName } from "#model";
+import { externalAddresses, followPublicName } from "#model";
 import type {
   Candidate,
   Explanation,
@@ -9,13 +9,15 @@ import type {
   Outcome,
   Place,
   ServiceModel,
+  ServicePort,
   Snapshot,
   Step,
 } from "#model";
 import { endpointText } from "#model";
-import { isIPv4 } from "#lib/ip";
+import { familyOf, isIPv4 } from "#lib/ip";
 import { formatRecord } from "#wire/dns";
-import { addressFor, algorithmOf, isBalanced, passedOver } from "./plan.ts";
+import { outsideAddresses } from "./outside.ts";
+import { addressFor, algorithmOf, isBalanced, passedOver, proxyingOf, type Proxying } from "./plan.ts";
 import { publicAnswer } from "./public-dns.ts";
 
 type OutsidePlace = Extract<Place, { at: "public-dns" | "edge" }>;
@@ -83,10 +85,13 @@ function toEdge(flow: Flow, addresses: readonly string[]): Outcome {
 function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
   const { address, port } = flow.destination;
   const owners = [...snapshot.services.values()].filter(
-    (service) => isBalanced(service) && service.loadBalancerIPs.includes(address ?? ""),
+    (service) => isBalanced(service) && externalAddresses(service).includes(address ?? ""),
   );
-  const service = owners.find((owner) => hasPort(owner, flow));
-  if (service === undefined) return refused(flow, owners);
+  const service = owners.find((owner) => portOf(owner, flow) !== undefined);
+  const servicePort = service && portOf(service, flow);
+  if (service === undefined || servicePort === undefined) return refused(flow, owners);
+  const proxy = proxyingOf(service, address ?? "", servicePort);
+  if (proxy === "refused") return refused(flow, owners, "the PROXY protocol cannot be spoken there");
   const candidates = [...snapshot.nodes.values()]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((node): Candidate => ({
@@ -100,7 +105,7 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
   const step: Step = {
     hop: "1-load-balancer",
     component: "load balancer",
-    action: "route",
+    action: proxy === undefined ? "route" : "proxy",
     from: flow.source.address,
     to: endpointText(flow.destination),
     decision: {
@@ -117,14 +122,23 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
           ? `has ${endpointText(flow.destination)}/${flow.protocol}`
           : `has no port ${port}/${flow.protocol}`,
     })),
-    rewrites: [],
-    predicted: eligible.map((node) => `${endpointText(flow.destination)} via ${node.address} (${node.name})`),
+    rewrites:
+      proxy === undefined
+        ? []
+        : [
+            `a connection of the load balancer's own, which begins with PROXY ${proxy.version} ${flow.source.address}`,
+          ],
+    predicted: eligible.map((node) =>
+      proxy === undefined
+        ? `${endpointText(flow.destination)} via ${node.address} (${node.name})`
+        : `${endpointText(onward(flow, node, proxy).destination)} (${node.name})`,
+    ),
   };
   if (eligible.length === 0) return result([step], noNode(service));
-  const alternatives = eligible.map(({ name }) => ({
-    name,
-    place: { at: "proxy", node: name, from: "outside" } as const,
-    flow,
+  const alternatives = eligible.map((node) => ({
+    name: node.name,
+    place: { at: "proxy", node: node.name, from: "outside" } as const,
+    flow: proxy === undefined ? flow : onward(flow, node, proxy),
   }));
   return result([step], { kind: "next", alternatives });
 }
@@ -135,8 +149,16 @@ const howChosen: Readonly<Record<LoadBalancerAlgorithm, string>> = {
   "connection-hash": "the client's address and port choose",
 };
 
-function hasPort(service: ServiceModel, flow: Flow): boolean {
-  return service.ports.some(
+/** The connection that the load balancer makes itself. */
+function onward(flow: Flow, { address = "" }: Candidate, { nodePort }: Proxying): Flow {
+  const [own = ""] = outsideAddresses[familyOf(address)].edge.split("/");
+  const { name } = flow.destination;
+  const destination = { ...(name === undefined ? {} : { name }), address, port: nodePort };
+  return { ...flow, source: { address: own }, destination };
+}
+
+function portOf(service: ServiceModel, flow: Flow): ServicePort | undefined {
+  return service.ports.find(
     ({ port, protocol }) => port === flow.destination.port && protocol === flow.protocol,
   );
 }
@@ -163,13 +185,15 @@ function noNode(service: ServiceModel): Outcome {
   };
 }
 
-function refused(flow: Flow, owners: readonly ServiceModel[]): Explanation {
+function refused(flow: Flow, owners: readonly ServiceModel[], why?: string): Explanation {
   const { address, port } = flow.destination;
   const [owner] = owners;
   const reason =
     owner === undefined
       ? `no Service of type LoadBalancer has the address ${address}`
-      : `Service ${nameOf(owner)} has no port ${port}/${flow.protocol} at ${address}`;
+      : why === undefined
+        ? `Service ${nameOf(owner)} has no port ${port}/${flow.protocol} at ${address}`
+        : `Service ${nameOf(owner)} does not serve ${port}/${flow.protocol} at ${address}: ${why}`;
   const step: Step = {
     hop: "1-load-balancer",
     component: "load balancer",
@@ -179,14 +203,18 @@ function refused(flow: Flow, owners: readonly ServiceModel[]): Explanation {
     evaluated: owners.map((other) => ({
       what: `Service ${nameOf(other)}`,
       matched: false,
-      why: `has no port ${port}/${flow.protocol}`,
+      why: why ?? `has no port ${port}/${flow.protocol}`,
     })),
     rewrites: [],
     predicted: [],
   };
   const ports = owner?.ports.map((known) => `${known.port}/${known.protocol}`).join(", ");
   const mend =
-    ports === undefined ? "use an address that kubectl get services shows" : `its ports are ${ports}`;
+    why !== undefined
+      ? "see the findings about the Service"
+      : ports === undefined
+        ? "use an address that kubectl get services shows"
+        : `its ports are ${ports}`;
   return result([step], { kind: "rejected", reason, mend });
 }
 

@@ -114,6 +114,29 @@ test("only LoadBalancer Services with an address are balanced, each port at each
   );
 });
 
+test("where the PROXY protocol is spoken, TCP ports with node ports are proxied, others are not served", () => {
+  const port = { targetPort: 80, endpoints: [] };
+  const service = webService({
+    loadBalancerIPs: [],
+    proxiedIPs: ["203.0.113.128"],
+    proxyProtocol: "v1",
+    sourceRanges: ["198.51.100.0/24"],
+    ports: [
+      { ...port, name: "http", protocol: "TCP", port: 80, nodePort: 30_080 },
+      { ...port, name: "bare", protocol: "TCP", port: 81 },
+      { ...port, name: "dns", protocol: "UDP", port: 53, nodePort: 30_053 },
+    ],
+  });
+  const plan = planLoadBalancer(snapshotOf([service], { a }), healthBy());
+  assert.deepEqual(
+    plan.ports.map(({ port: number, proxy }) => [number, proxy]),
+    [[80, { version: "v1", nodePort: 30_080, sourceRanges: ["198.51.100.0/24"] }]],
+  );
+  const rules = renderRules(plan, marks, "IPv4", new Map([["203.0.113.128 . tcp . 80", 40_123]]));
+  assert.deepEqual([...rules.chains], [["accept-here", ["accept"]]]);
+  assert.deepEqual([...rules.accepted], [["203.0.113.128 . 80", "40123"]]);
+});
+
 const vip6 = "2001:db8:203:113:8000::80";
 const dual = { addresses: ["172.30.0.11", "fd00:172:30::11"] };
 
