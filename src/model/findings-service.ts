@@ -1,6 +1,7 @@
 /** What should be known about a Service: selectors and ports that lead nowhere, and fields that are not implemented. */
 import type { KubeObject } from "#kube";
 import type { Service } from "kubernetes-types/core/v1.js";
+import { isFollowed, overruledNotes } from "./address-request.ts";
 import { annotationFindings, readAnnotations } from "./external-dns.ts";
 import type { PodIndex } from "./pod-index.ts";
 import { algorithmAnnotation, loadBalancerAlgorithms, schedulerAnnotation } from "./compile-services.ts";
@@ -23,6 +24,7 @@ export function serviceFindings(
     ...algorithmNotes(object, service),
     ...proxyProtocolNotes(object, service),
     ...annotationNotes(object),
+    ...overruledNotes(object),
   ];
   return [
     ...notes.map((note) => ({ ...note, object: ref })),
@@ -196,7 +198,7 @@ const routingAnnotations: readonly (readonly [prefix: string, product: string])[
 
 function annotationNotes(object: KubeObject): Note[] {
   return Object.keys(object.metadata?.annotations ?? {})
-    .filter((key) => !isProxyAnnotation(key))
+    .filter((key) => !isProxyAnnotation(key) && !isFollowed(key))
     .sort()
     .flatMap((key) => {
       const known = routingAnnotations.find(([prefix]) => key.startsWith(prefix));

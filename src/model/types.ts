@@ -125,6 +125,15 @@ export interface ServicePort {
   readonly endpoints: readonly Endpoint[];
 }
 
+/** Addresses that load balancers are given. */
+export interface AddressPool {
+  readonly name: string;
+  /** Networks (`203.0.113.128/25`) and ranges (`203.0.113.200-203.0.113.210`) of either family, in the order of use. */
+  readonly addresses: readonly string[];
+  /** Whether Services that ask for no pool get addresses of it; otherwise only those that name it, or an address of it. */
+  readonly autoAssign: boolean;
+}
+
 export interface ServiceModel {
   readonly namespace: string;
   readonly name: string;
@@ -141,6 +150,8 @@ export interface ServiceModel {
   readonly proxiedIPs?: readonly string[];
   /** By annotation (see `proxy-protocol.ts`): what the load balancer says to endpoints at the beginning of a connection. */
   readonly proxyProtocol?: ProxyProtocol;
+  /** spec.loadBalancerClass, if it is that of another implementation: the load balancer leaves its addresses alone. */
+  readonly foreignClass?: string;
   /** spec.externalIPs; the proxy serves them only where it is told to (CVE-2020-8554). */
   readonly externalIPs?: readonly string[];
   /** spec.loadBalancerSourceRanges, canonical: who may reach the load-balancer addresses. Absent: everybody. */

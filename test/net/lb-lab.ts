@@ -3,7 +3,7 @@ import type { Server } from "node:net";
 import { homeNetNs, type NetNs } from "#kernel";
 import { silentLog } from "#lib/log";
 import type { Endpoint, ServiceModel } from "#model";
-import { createOutside, outsideAddresses, ruleWriter, startLoadBalancer } from "#path/load-balancer";
+import { createOutside, ruleWriter, startLoadBalancer } from "#path/load-balancer";
 import type { LoadBalancer, Outside } from "#path/load-balancer";
 import { networkSettings } from "#path/node";
 import { startProxy, type Proxy } from "#path/proxy";
@@ -11,6 +11,7 @@ import { startNodeWorld, type NodeWorld } from "./node-fixture.ts";
 
 export const nodes = ["node-a", "node-b", "node-c"] as const;
 export const PORT = 80;
+const pools = ["203.0.113.128/25"];
 
 export interface LbLab {
   readonly world: NodeWorld;
@@ -30,7 +31,7 @@ export async function lbLab(
   const world = await startNodeWorld("vxlan", ["IPv4"], nodes);
   const home = homeNetNs();
   const { bridge } = networkSettings(["IPv4"], "vxlan").underlay;
-  const outside = await createOutside({ home, bridge });
+  const outside = await createOutside({ home, bridge, pools });
   const { source } = world;
   const pods = [...world.snapshot().podsByAddress.values()];
   const servers = pods.map(({ name, node }) => serve(world.pod(name).ns, `${node}/${name}`));
@@ -40,7 +41,7 @@ export async function lbLab(
   const balancer = startLoadBalancer({
     source,
     edge: outside.edge,
-    writer: ruleWriter(outside.edge, [outsideAddresses.IPv4.pool], silentLog),
+    writer: ruleWriter(outside.edge, ["IPv4"], pools, silentLog),
     log: silentLog,
   });
   const lab: LbLab = {

@@ -1,5 +1,5 @@
 /** Why a request from outside reaches which node: the public DNS, then the load balancer. */
-import { externalAddresses, followPublicName } from "#model";
+import { externalAddresses, followPublicName, preferredAddresses } from "#model";
 import type {
   Candidate,
   Explanation,
@@ -14,7 +14,7 @@ import type {
   Step,
 } from "#model";
 import { endpointText } from "#model";
-import { familyOf, isIPv4 } from "#lib/ip";
+import { familyOf, isIPv6 } from "#lib/ip";
 import { formatRecord } from "#wire/dns";
 import { outsideAddresses } from "./outside.ts";
 import { addressFor, algorithmOf, isBalanced, passedOver, proxyingOf, type Proxying } from "./plan.ts";
@@ -31,8 +31,8 @@ function explainName(snapshot: Snapshot, flow: Flow): Explanation {
   const { name, address } = flow.destination;
   if (name === undefined || address !== undefined) return result([], toEdge(flow, [address ?? ""]));
   const { aliases, end } = followPublicName(snapshot, name);
-  // Requests leave the vantage point by IPv4.
-  const addresses = end?.addresses.filter(isIPv4);
+  const addresses = end && preferredAddresses(end);
+  const type = addresses?.some(isIPv6) === true ? "AAAA" : "A";
   const absolute = `${name.replace(/\.$/, "")}.`;
   const step: Step = {
     hop: "1-load-balancer",
@@ -42,7 +42,7 @@ function explainName(snapshot: Snapshot, flow: Flow): Explanation {
     to: name,
     evaluated: [{ what: name, matched: (addresses ?? []).length > 0, why: nameVerdict(addresses) }],
     rewrites: (addresses ?? []).map((found) => `destination ${name} -> ${found}`),
-    predicted: (publicAnswer(snapshot, absolute, "A", { serial: 0 }).answers ?? []).map(formatRecord),
+    predicted: (publicAnswer(snapshot, absolute, type, { serial: 0 }).answers ?? []).map(formatRecord),
   };
   const target = aliases.at(-1)?.target;
   if (addresses === undefined && target !== undefined) {
@@ -84,14 +84,15 @@ function toEdge(flow: Flow, addresses: readonly string[]): Outcome {
 
 function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
   const { address, port } = flow.destination;
-  const owners = [...snapshot.services.values()].filter(
-    (service) => isBalanced(service) && externalAddresses(service).includes(address ?? ""),
+  const holders = [...snapshot.services.values()].filter(
+    (one) => one.type === "LoadBalancer" && externalAddresses(one).includes(address ?? ""),
   );
+  const owners = holders.filter(isBalanced);
   const service = owners.find((owner) => portOf(owner, flow) !== undefined);
   const servicePort = service && portOf(service, flow);
-  if (service === undefined || servicePort === undefined) return refused(flow, owners);
+  if (service === undefined || servicePort === undefined) return refused(flow, owners, holders);
   const proxy = proxyingOf(service, address ?? "", servicePort);
-  if (proxy === "refused") return refused(flow, owners, "the PROXY protocol cannot be spoken there");
+  if (proxy === "refused") return refused(flow, [service], holders);
   const candidates = [...snapshot.nodes.values()]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((node): Candidate => ({
@@ -185,15 +186,9 @@ function noNode(service: ServiceModel): Outcome {
   };
 }
 
-function refused(flow: Flow, owners: readonly ServiceModel[], why?: string): Explanation {
+/** @param holders Services with the address, also those that another load balancer serves */
+function refused(flow: Flow, owners: readonly ServiceModel[], holders: readonly ServiceModel[]): Explanation {
   const { address, port } = flow.destination;
-  const [owner] = owners;
-  const reason =
-    owner === undefined
-      ? `no Service of type LoadBalancer has the address ${address}`
-      : why === undefined
-        ? `Service ${nameOf(owner)} has no port ${port}/${flow.protocol} at ${address}`
-        : `Service ${nameOf(owner)} does not serve ${port}/${flow.protocol} at ${address}: ${why}`;
   const step: Step = {
     hop: "1-load-balancer",
     component: "load balancer",
@@ -203,19 +198,57 @@ function refused(flow: Flow, owners: readonly ServiceModel[], why?: string): Exp
     evaluated: owners.map((other) => ({
       what: `Service ${nameOf(other)}`,
       matched: false,
-      why: why ?? `has no port ${port}/${flow.protocol}`,
+      why:
+        portOf(other, flow) === undefined
+          ? `has no port ${port}/${flow.protocol}`
+          : "cannot speak the PROXY protocol there",
     })),
     rewrites: [],
     predicted: [],
   };
-  const ports = owner?.ports.map((known) => `${known.port}/${known.protocol}`).join(", ");
-  const mend =
-    why !== undefined
-      ? "see the findings about the Service"
-      : ports === undefined
-        ? "use an address that kubectl get services shows"
-        : `its ports are ${ports}`;
-  return result([step], { kind: "rejected", reason, mend });
+  const unproxied = owners.find((owner) => portOf(owner, flow) !== undefined);
+  const why =
+    unproxied !== undefined
+      ? notProxied(flow, unproxied)
+      : owners.length > 0
+        ? portMissing(flow, owners)
+        : notBalanced(address ?? "", holders);
+  return result([step], { kind: "rejected", ...why });
+}
+
+interface Refusal {
+  readonly reason: string;
+  readonly mend: string;
+}
+
+function notProxied({ destination, protocol }: Flow, service: ServiceModel): Refusal {
+  return {
+    reason: `Service ${nameOf(service)} does not serve ${destination.port}/${protocol}: the PROXY protocol is for TCP ports with a node port`,
+    mend: "give the port a node port, or put it into a Service of its own without the PROXY protocol",
+  };
+}
+
+function portMissing({ destination, protocol }: Flow, owners: readonly ServiceModel[]): Refusal {
+  const names = owners.map((owner) => `Service ${nameOf(owner)}`).join(" and ");
+  const ports = owners.flatMap((owner) => owner.ports.map((known) => `${known.port}/${known.protocol}`));
+  const has = owners.length > 1 ? "have" : "has";
+  return {
+    reason: `${names} ${has} no port ${destination.port}/${protocol} at ${destination.address}`,
+    mend: `the ports there are ${ports.join(", ")}`,
+  };
+}
+
+function notBalanced(address: string, [holder]: readonly ServiceModel[]): Refusal {
+  if (holder === undefined) {
+    return {
+      reason: `no Service of type LoadBalancer has the address ${address}`,
+      mend: "use an address that kubectl get services shows",
+    };
+  }
+  return {
+    reason: `Service ${nameOf(holder)} with ${address} is of the load balancer class ${holder.foreignClass}, which is not served here`,
+    mend: "make it anew without spec.loadBalancerClass to have it served",
+  };
 }
 
 function nameOf(service: ServiceModel): string {

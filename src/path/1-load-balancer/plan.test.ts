@@ -168,7 +168,16 @@ test("each family has rules for its own addresses only, in a table of its own", 
   };
   const script = changeScript(noRules, renderRules(turns, marks, "IPv6"), "IPv6");
   assert.match(script, /^add chain ip6 inroad-lb vip-2001-db8-203-113-8000--80-tcp-80$/m);
-  assert.match(baseScript("2001:db8::/64"), /table ip6 inroad-lb \{\n  map choose \{ type ipv6_addr \./);
+  const pools = ["2001:db8::/64", "192.0.2.0/24", "2001:db8:1::/64"];
+  const base = baseScript("IPv6", pools);
+  assert.match(base, /table ip6 inroad-lb \{\n  map choose \{ type ipv6_addr \./);
+  assert.match(base, /ip6 daddr \{ 2001:db8::\/64, 2001:db8:1::\/64 \} goto refuse/);
+  assert.doesNotMatch(baseScript("IPv4", ["2001:db8::/64"]), /\{ \}|2001/);
+});
+
+test("a Service of another class is left to its own load balancer", () => {
+  const foreign = webService({ foreignClass: "example.com/lb" });
+  assert.deepEqual(planLoadBalancer(snapshotOf([foreign], { a }), healthBy()).ports, []);
 });
 
 const marks = markNodes(new Map(), ["a", "b"]);

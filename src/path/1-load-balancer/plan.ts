@@ -82,9 +82,10 @@ export function planLoadBalancer(snapshot: Snapshot, healthOf: HealthOf): LoadBa
   };
 }
 
-/** Services that have a load-balancer address. */
+/** Services of ours that have a load-balancer address. */
 export function isBalanced(service: ServiceModel): boolean {
-  return service.type === "LoadBalancer" && externalAddresses(service).length > 0;
+  const { type, foreignClass } = service;
+  return type === "LoadBalancer" && foreignClass === undefined && externalAddresses(service).length > 0;
 }
 
 /**

@@ -119,10 +119,12 @@ function markRules(number: string, slots: readonly string[], marks: Marks, more 
  * the main table. A connection keeps its node by its conntrack mark. If that node is gone, TCP is reset, so that
  * the client connects anew, and what begins anew gets another node. Connections that are not routed, but end here, come to a port
  * of the edge.
+ * @param pools networks of both families that do not overlap
  */
-export function baseScript(pool: string): string {
-  const { ip, type } = words[familyOf(pool)];
-  const table = tableOf(familyOf(pool));
+export function baseScript(family: IpFamily, pools: readonly string[]): string {
+  const { ip, type } = words[family];
+  const table = tableOf(family);
+  const own = pools.filter((pool) => familyOf(pool) === family);
   return `add table ${table}
 delete table ${table}
 table ${table} {
@@ -142,7 +144,7 @@ table ${table} {
     ct mark != 0 ct mark != @gone meta mark set ct mark accept
     ${ip} daddr . meta l4proto . th dport vmap @choose
     ${ip} daddr @vips goto refuse
-    ${ip} daddr ${pool} goto refuse
+    ${own.length === 0 ? "" : `${ip} daddr { ${own.join(", ")} } goto refuse`}
   }
   chain here {
     type nat hook prerouting priority dstnat; policy accept;
