@@ -23,6 +23,7 @@ export function serviceFindings(
     ...schedulerNotes(object),
     ...algorithmNotes(object, service),
     ...proxyProtocolNotes(object, service),
+    ...headerNotRead(service, pods),
     ...annotationNotes(object),
     ...overruledNotes(object),
   ];
@@ -30,6 +31,23 @@ export function serviceFindings(
     ...notes.map((note) => ({ ...note, object: ref })),
     ...annotationFindings(object, ref),
     ...unannounced(service, object).map((note) => ({ ...note, object: ref })),
+  ];
+}
+
+/** Our ingress takes a PROXY header for a bad request. */
+function headerNotRead(service: ServiceModel, pods: PodIndex): Note[] {
+  const { proxyProtocol, namespace, selector } = service;
+  if (proxyProtocol === undefined || Object.keys(selector).length === 0) return [];
+  if (!pods.matching(namespace, selector).some(({ component }) => component === "ingress")) return [];
+  return [
+    {
+      code: "ProxyProtocolNotRead",
+      severity: "warning",
+      field: "metadata.annotations",
+      message: `the ingress does not read PROXY ${proxyProtocol} headers yet: it answers every request with 400`,
+      mend: "remove the annotation: the load balancer keeps the client's address without it",
+      affectsRouting: true,
+    },
   ];
 }
 

@@ -134,6 +134,19 @@ test("annotations that ask for the PROXY protocol are read, and values that nobo
   }
 });
 
+test("our ingress does not read PROXY headers, and its Service says so", () => {
+  const about = { kind: "Service", namespace: "inroad-system", name: "inroad-ingress" };
+  const services = exampleObjects().services.map((object) => {
+    const annotations = { "inroad.dev/proxy-protocol": "v2" };
+    return object.metadata?.name === about.name
+      ? { ...object, metadata: { ...object.metadata, annotations } }
+      : object;
+  });
+  const found = codes(findingsAbout(exampleSnapshot({ services }), about));
+  assert.ok(found.includes("ProxyProtocolNotRead affects routing"), found.join());
+  assert.deepEqual(codes(findingsAbout(exampleSnapshot(), about)), []);
+});
+
 test("ports that the PROXY protocol cannot be spoken on are reported", () => {
   const ports = [
     { name: "bare", protocol: "TCP", port: 80, targetPort: 8080 },

@@ -6,7 +6,7 @@ import { addressNumber, familyOf, isIPv4, isIPv6, numberAddress } from "#lib/ip"
 
 export type ProxyVersion = "v1" | "v2";
 
-export interface ProxyEnd {
+interface ProxyEnd {
   /** An IP literal. */
   readonly address: string;
   readonly port: number;

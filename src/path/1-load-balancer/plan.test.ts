@@ -219,7 +219,8 @@ for (const [algorithm, hashed] of [
 test("ports go over to another table when the nodes change, in one transaction", () => {
   const services = [webService({ loadBalancerAlgorithm: "source-hash" })];
   const [before, after] = [render({}, services), render({ b: refusing }, services)];
-  const [[old] = [], [next] = []] = [[...before.chains.keys()], [...after.chains.keys()]];
+  const [old] = [...before.chains.keys()];
+  const [next] = [...after.chains.keys()];
   const lines = changeScript(before, after).split("\n");
   assert.deepEqual(
     lines.filter((line) => !line.startsWith("add rule")),

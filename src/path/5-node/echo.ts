@@ -14,7 +14,7 @@ const PATIENCE_MS = 250;
 export function openEcho(ns: NetNs): Echo {
   const waiting = new Map<number, () => void>();
   let last = 0;
-  let closed = false;
+  const closing = new AbortController();
   const socket = openEchoSocket(ns, (_, sequence) => waiting.get(sequence)?.());
 
   const ask = (address: string, size: number): Promise<boolean> => {
@@ -32,13 +32,13 @@ export function openEcho(ns: NetNs): Echo {
 
   return {
     async crosses(address, size) {
-      for (let attempt = 0; attempt < ATTEMPTS && !closed; attempt += 1) {
+      for (let attempt = 0; attempt < ATTEMPTS && !closing.signal.aborted; attempt += 1) {
         if (await ask(address, size)) return true;
       }
       return false;
     },
     close() {
-      closed = true;
+      closing.abort();
       socket.close();
     },
   };
