@@ -8,7 +8,7 @@ before(async () => (lab = await failoverLab()));
 after(() => lab.close());
 
 /** How long after the cut new connections may fail; the benchmark tells how long they really do. */
-const LIMIT_MS = 1000;
+const LIMIT_MS = 1500;
 
 test("a node is cut off: new connections are soon answered by the others, established ones there go on", async (t) => {
   const held: Held[] = [];
@@ -17,7 +17,7 @@ test("a node is cut off: new connections are soon answered by the others, establ
   assert.ok(elsewhere.length >= 9, `${elsewhere.length} connections do not touch node-b`);
   assert.deepEqual(new Set(elsewhere.map(({ by }) => by)), new Set(["node-a", "node-c"]));
 
-  const lasted = await lab.failover("node-b", 1500);
+  const lasted = await lab.failover("node-b", 2500);
   t.diagnostic(`new connections failed until ${Math.round(lasted)} ms after the cut`);
   assert.ok(lasted > 0, "no connection failed: nothing was cut");
   assert.ok(lasted < LIMIT_MS, `connections still failed ${Math.round(lasted)} ms after the cut`);
