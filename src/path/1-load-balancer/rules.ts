@@ -73,6 +73,7 @@ function acceptedAt(port: VipPort, accepting: Accepting): (readonly [string, str
   return own === undefined ? [] : [[`${port.address} . ${port.port}`, String(own)]];
 }
 
+/** `203.0.113.128 . tcp . 80`, as nft writes it. */
 export function vipKey({ address, protocol, port }: VipPort): string {
   return `${address} . ${protocol.toLowerCase()} . ${port}`;
 }

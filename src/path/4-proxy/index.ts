@@ -8,23 +8,13 @@ import {
   run,
   setSysctls,
   takePulse,
-  tcpConnect,
   tcpListener,
   unansweredConnections,
 } from "#kernel";
-import type {
-  ConntrackEntry,
-  ConntrackFilter,
-  LoopbackNetwork,
-  LoopbackPlace,
-  NetNs,
-  NetPlace,
-} from "#kernel";
+import type { ConntrackEntry, ConntrackFilter, LoopbackNetwork, LoopbackPlace, NetNs } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import { canonicalAddress, familyOf, isInside } from "#lib/ip";
 import type { Log } from "#lib/log";
-import { afterRunning } from "#lib/running-time";
-import { endpointKey, isolating } from "#model";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
 import type { Applier } from "./apply.ts";
@@ -42,7 +32,8 @@ import type { KernelMode, PlanOptions, ProxyPlan } from "./plan.ts";
 import type { Backend, Rotation } from "./rotation.ts";
 import { slotSchedulers } from "./spread.ts";
 import { watchSilence } from "./silent.ts";
-import type { End, Waiting } from "./silent.ts";
+import type { Waiting } from "./silent.ts";
+import { addressesOfOthers, answers, endpointsOn, hasOthers, mayAsk } from "./suspects.ts";
 import { userspaceBackend } from "./userspace/backend.ts";
 
 export { explain, listFor } from "./explain.ts";
@@ -154,7 +145,8 @@ export function startProxy(options: ProxyOptions): Proxy {
   });
   const silence = watchSilence({
     waiting,
-    suspected: () => endpointsOn(source.current(), (address) => pulse.isSilent(address)),
+    suspected: () =>
+      endpointsOn(source.current(), pulse.isSilent).filter((end) => mayAsk(source.current(), node, end)),
     answers: (endpoint, withinMs) => answers(netns, endpoint, withinMs),
     matters: (endpoint) => hasOthers(source.current(), endpoint) && mayAsk(source.current(), node, endpoint),
     onChange: () => applier.refresh(),
@@ -228,54 +220,6 @@ export async function cleanUp(netns: NetNs | undefined): Promise<void> {
       if (codeOf(error) !== "MissingProgram") throw error;
     }
   }
-}
-
-/** Whether a TCP connection of the node is answered: accepted, or refused by somebody who is there. */
-function answers(netns: NetPlace | undefined, { address, port }: End, withinMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = tcpConnect(netns, address, port);
-    const end = (answered: boolean): void => {
-      cancelTimer();
-      socket.destroy();
-      resolve(answered);
-    };
-    const cancelTimer = afterRunning(withinMs, () => end(false));
-    socket.on("connect", () => end(true));
-    socket.on("error", (error) => end(codeOf(error) === "ECONNREFUSED" || codeOf(error) === "ECONNRESET"));
-  });
-}
-
-/**
- * Whether the silence of an endpoint means something: NetworkPolicies of a pod on another node may keep back connections of
- * clients and of this node, though the pod serves others.
- */
-function mayAsk(snapshot: Snapshot, node: string, { address }: End): boolean {
-  const pod = snapshot.podsByAddress.get(address);
-  return pod === undefined || pod.node === node || isolating(snapshot, pod, "ingress").length === 0;
-}
-
-/** Whether this is one of several endpoints of a Service: only then connections could go elsewhere. */
-function hasOthers({ services }: Snapshot, { address, port }: End): boolean {
-  for (const service of services.values()) {
-    for (const { endpoints } of service.ports) {
-      if (endpoints.length > 1 && endpoints.some((one) => one.address === address && one.port === port))
-        return true;
-    }
-  }
-  return false;
-}
-
-/** The endpoints of nodes whose address is such. */
-function endpointsOn({ nodes, services }: Snapshot, isSuch: (address: string) => boolean): readonly End[] {
-  const names = new Set([...nodes.values()].filter(({ address }) => isSuch(address)).map(({ name }) => name));
-  if (names.size === 0) return [];
-  const ports = [...services.values()].flatMap(({ ports }) => ports);
-  const found = ports.flatMap(({ endpoints }) => endpoints).filter(({ node }) => names.has(node ?? ""));
-  return [...new Map(found.map((end) => [endpointKey(end), end])).values()];
-}
-
-function addressesOfOthers({ nodes }: Snapshot, self: string): readonly string[] {
-  return [...nodes.values()].filter(({ name }) => name !== self).map(({ address }) => address);
 }
 
 /** A node that is not known yet, or about to go, gets no new traffic from load balancers (KEP-3836). */

@@ -25,7 +25,7 @@ export interface Waiting {
 export interface SilenceOptions {
   /** The connections of this node that were sent to endpoints and have no answer yet. */
   readonly waiting: () => readonly Waiting[];
-  /** Endpoints that are suspected for another reason. */
+  /** Endpoints that are suspected for another reason, and matter. */
   readonly suspected: () => readonly End[];
   /** Whether an endpoint answers a connection, with anything, within so many milliseconds. */
   readonly answers: (endpoint: End, withinMs: number) => Promise<boolean>;
@@ -50,6 +50,8 @@ export interface Silence {
  */
 const LOOK_MS = 50;
 const LOOK_SHARE = 20;
+/** At one time; others wait for the next look. */
+const MOST_PROBES = 500;
 /** A living kernel answers within a millisecond. */
 const PROBE_MS = 80;
 /** As PROBE_MS, for an endpoint that is silent: what answers as late as this is not dead, but far away. */
@@ -75,11 +77,12 @@ export function watchSilence(options: SilenceOptions): Silence {
 
   const probe = async (endpoint: End): Promise<void> => {
     const key = endpointKey(endpoint);
-    if (probing.has(key)) return;
+    if (probing.has(key) || probing.size >= MOST_PROBES) return;
     probing.add(key);
     const began = performance.now();
     const within = isSilent(key) ? LAST_PROBE_MS : Math.max(PROBE_MS, 2 * (known.get(key)?.tookMs ?? 0));
-    const answers = await options.answers(endpoint, within).catch(() => false);
+    // What could not be asked tells nothing.
+    const answers = await options.answers(endpoint, within).catch(() => !isSilent(key));
     probing.delete(key);
     if (answers !== isSilent(key)) return;
     const tookMs = answers ? performance.now() - began : 0;
@@ -91,17 +94,17 @@ export function watchSilence(options: SilenceOptions): Silence {
   };
 
   const suspect = (ends: readonly End[]): void => {
-    for (const end of ends) if (!isSilent(endpointKey(end)) && options.matters(end)) void probe(end);
+    for (const end of ends) if (!isSilent(endpointKey(end))) void probe(end);
   };
 
   const look = (): void => {
+    const waiting = options.waiting();
+    suspect([...newlyWaiting(waiting, judged).filter(options.matters), ...options.suspected()]);
+    judged = new Set(waiting.map(connectionKey));
     for (const [key, { endpoint, silent }] of known) {
       if (!options.matters(endpoint)) known.delete(key);
       else if (silent) void probe(endpoint);
     }
-    const waiting = options.waiting();
-    suspect([...newlyWaiting(waiting, judged), ...options.suspected()]);
-    judged = new Set(waiting.map(connectionKey));
   };
 
   let failed = false;
