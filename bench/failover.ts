@@ -8,14 +8,12 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
-import { startNftThread } from "#kernel";
 import { failoverLab } from "../test/net/failover-lab.ts";
 
 const ROUNDS = 20;
 const WATCH_MS = 1500;
 
 async function measure(rounds: number): Promise<readonly number[]> {
-  startNftThread();
   const lab = await failoverLab();
   const lasted: number[] = [];
   for (let round = 0; round < rounds; round += 1) {

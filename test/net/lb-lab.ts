@@ -1,6 +1,6 @@
 /** Three nodes with their proxies and pods behind the load balancer, and a client on the internet. */
 import type { Server } from "node:net";
-import { homeNetNs, type NetNs } from "#kernel";
+import { homeNetNs, startNftThread, type NetNs } from "#kernel";
 import { silentLog } from "#lib/log";
 import type { Endpoint, ServiceModel } from "#model";
 import { createOutside, ruleWriter, startLoadBalancer } from "#path/load-balancer";
@@ -28,6 +28,8 @@ export async function lbLab(
   servicesOf: (endpoints: readonly Endpoint[]) => readonly ServiceModel[],
   serve: (ns: NetNs, words: string) => Server,
 ): Promise<LbLab> {
+  // As the product does: rules are in force sooner than by a program for each change.
+  startNftThread();
   const world = await startNodeWorld("vxlan", ["IPv4"], nodes);
   const home = homeNetNs();
   const { bridge } = networkSettings(["IPv4"], "vxlan").underlay;
