@@ -172,7 +172,7 @@ before(async () => {
   balancer = startLoadBalancer({
     source,
     edge: outside.edge,
-    writer: ruleWriter(outside.edge, families, pools),
+    writer: ruleWriter(outside.edge, families, pools, silentLog),
     log: { ...silentLog, warn: (message) => void warnings.push(message) },
   });
   const listen = {

@@ -22,11 +22,14 @@ const whole: readonly object[] = [
   { map: { name: "choose", elem: [[{ concat: ["203.0.113.128", "tcp", 80] }, { goto: "vip-web" }]] } },
   { set: { name: "vips", elem: ["203.0.113.128"] } },
   { set: { name: "gone" } },
+  { map: { name: "accepted" } },
   { chain: { name: "refuse" } },
   { chain: { name: "prerouting" } },
+  { chain: { name: "here" } },
   { chain: { name: "vip-web" } },
   ...rulesIn("refuse", 2),
-  ...rulesIn("prerouting", 6),
+  ...rulesIn("prerouting", 7),
+  ...rulesIn("here", 1),
   ...rulesIn("vip-web", 2),
 ];
 

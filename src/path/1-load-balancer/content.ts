@@ -19,7 +19,7 @@ interface NamedSet {
  * is not noticed.
  * @param base the fixed part, as `baseScript` writes it
  */
-export function isIntact(json: string, base: string, { chains, choose, vips, gone }: Rules): boolean {
+export function isIntact(json: string, base: string, { chains, ...wanted }: Rules): boolean {
   const { nftables: items }: { readonly nftables: readonly Item[] } = JSON.parse(json);
   const there = new Set(items.flatMap(({ chain }) => chain?.name ?? []));
   const rules = Map.groupBy(
@@ -27,13 +27,12 @@ export function isIntact(json: string, base: string, { chains, choose, vips, gon
     (chain) => chain,
   );
   const sets = new Map(items.flatMap(({ map, set = map }) => (set === undefined ? [] : [[set.name, set]])));
-  const sizes = { choose: choose.size, vips: vips.size, gone: gone.size };
   return (
     [...chainsOf(base), ...chains].every(
       ([name, { length }]) => there.has(name) && (rules.get(name)?.length ?? 0) === length,
     ) &&
-    Object.entries(sizes).every(
-      ([name, size]) => sets.has(name) && (sets.get(name)?.elem?.length ?? 0) === size,
+    Object.entries(wanted).every(
+      ([name, { size }]) => sets.has(name) && (sets.get(name)?.elem?.length ?? 0) === size,
     )
   );
 }

@@ -1,5 +1,5 @@
 /** The door of hop 1: public name -> address -> node, and the world outside of the cluster. */
-export { ruleWriter, startLoadBalancer } from "./apply.ts";
+export { startLoadBalancer } from "./apply.ts";
 export type { BalanceWriter, LoadBalancer, LoadBalancerOptions } from "./apply.ts";
 export { explain } from "./explain.ts";
 export { observe, type ObservedNode } from "./observe.ts";
@@ -7,4 +7,5 @@ export { createOutside, outsideAddresses } from "./outside.ts";
 export type { Outside, OutsideOptions } from "./outside.ts";
 export { planLoadBalancer, type LoadBalancerPlan, type VipPort } from "./plan.ts";
 export { publicAnswer, startPublicDns, type PublicDns } from "./public-dns.ts";
+export { ruleWriter } from "./rule-writer.ts";
 export { steeringWriter } from "./steering.ts";
