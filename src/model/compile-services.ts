@@ -80,6 +80,7 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     loadBalancerIPs: (status?.loadBalancer?.ingress ?? [])
       .filter((entry) => entry.ipMode !== "Proxy")
       .flatMap((entry) => addressOrNothing(entry.ip)),
+    ...(spec?.loadBalancerClass === undefined ? {} : { loadBalancerClass: spec.loadBalancerClass }),
     externalTrafficPolicy: spec?.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     internalTrafficPolicy: spec?.internalTrafficPolicy === "Local" ? "Local" : "Cluster",
     ...(spec?.healthCheckNodePort === undefined || spec.healthCheckNodePort === 0

@@ -131,6 +131,8 @@ export interface ServiceModel {
   readonly ports: readonly ServicePort[];
   /** status.loadBalancer.ingress[].ip with ipMode VIP (the default). */
   readonly loadBalancerIPs: readonly string[];
+  /** spec.loadBalancerClass: whose affair its addresses are. */
+  readonly loadBalancerClass?: string;
   /** spec.externalIPs; the proxy serves them only where it is told to (CVE-2020-8554). */
   readonly externalIPs?: readonly string[];
   /** spec.loadBalancerSourceRanges, canonical: who may reach the load-balancer addresses. Absent: everybody. */

@@ -44,7 +44,7 @@ interface Watched {
   stop: () => void;
 }
 
-const systemClock: Clock = {
+export const systemClock: Clock = {
   now: () => performance.now(),
   after(ms, call) {
     const timer = setTimeout(call, ms);
