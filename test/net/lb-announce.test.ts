@@ -77,9 +77,14 @@ async function attach(name: string, number: number, mac: string): Promise<NetNs>
   return ns;
 }
 
-/** Says its name to whoever connects. */
+/** Says its name to whoever connects. The last packets of a connection may be lost with a link: nobody waits for them. */
 function servePod(ns: NetNs, address: string, name: string): void {
-  const server = createServer((socket) => socket.on("error", () => undefined).end(name));
+  const server = createServer((socket) =>
+    socket
+      .on("error", () => undefined)
+      .end(name)
+      .unref(),
+  );
   server.listen({ fd: tcpListener(ns, address, 8080) });
   undo.push(() => server.close());
 }
@@ -235,10 +240,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const step of undo.reverse()) {
-    console.log("undo", String(step));
-    await step();
-  }
+  for (const step of undo.reverse()) await step();
 });
 
 /** The name that the other end of a new connection says, or why there is none. */

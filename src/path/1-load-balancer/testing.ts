@@ -1,5 +1,6 @@
-/** Small clusters for this folder's tests. */
+/** Small clusters, and a clock, for this folder's tests. */
 import type { NodeModel, ServiceModel, Snapshot } from "#model";
+import type { Clock } from "./health.ts";
 
 /** A LoadBalancer Service with one port and one address. */
 export function webService(changes: Partial<ServiceModel> = {}): ServiceModel {
@@ -49,5 +50,34 @@ export function snapshotOf(
       ["outside.example", { addresses: [], alias: "lb.cloud.example" }],
     ]),
     findings: [],
+  };
+}
+
+/** A clock that stands until it is moved. */
+export function manualClock(): Clock & { advance(ms: number): void; stall(ms: number): void } {
+  let now = 0;
+  const timers = new Set<{ at: number; call: () => void }>();
+  return {
+    now: () => now,
+    after(ms, call) {
+      const timer = { at: now + ms, call };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+    advance(ms) {
+      const end = now + ms;
+      for (;;) {
+        const [next] = [...timers].filter((timer) => timer.at <= end).sort((x, y) => x.at - y.at);
+        if (next === undefined) break;
+        timers.delete(next);
+        now = Math.max(now, next.at);
+        next.call();
+      }
+      now = Math.max(now, end);
+    },
+    /** Time passes in which no timer runs. */
+    stall(ms) {
+      now += ms;
+    },
   };
 }
