@@ -29,7 +29,9 @@ export interface Announcing {
   close(): Promise<void>;
 }
 
-/** The others ask every 200 ms and believe the second bad answer. */
+/** Two questions in a row, 200 ms apart, unanswered for so long, and another node takes over: 0.6 s after the last answer at the latest. */
+const CHECK_TIMEOUT_MS = 200;
+/** A node that says itself that it is going is believed the second time, after 0.4 s. */
 const HANDOVER_MS = 600;
 const LOOK_MS = 10;
 
@@ -72,6 +74,7 @@ export function startAnnouncing(options: AnnouncingOptions): Announcing {
   const checker = createHealthChecker({
     dial: (to, port) => tcpConnect(undefined, to, port),
     onChange: replan,
+    timeoutMs: CHECK_TIMEOUT_MS,
   });
   replan();
   const unsubscribe = source.subscribe(replan);
