@@ -144,20 +144,18 @@ async function createNode(name: NodeName): Promise<void> {
   });
 }
 
+/** With the one capability that it needs. */
 async function startAnnouncer(name: NodeName): Promise<void> {
-  const args = [
-    "load-balancer",
-    "--kubeconfig",
-    kubeconfig,
-    "--node",
-    name,
-    "--pool",
-    "172.30.0.128/25",
-    "fd00::/8",
-  ];
-  const child = spawnIn(place(name), process.execPath, ["bin/inroad.js", ...args], {
-    stdio: ["ignore", "inherit", "pipe"],
-  });
+  const child = spawnIn(
+    place(name),
+    "setpriv",
+    [
+      ...["--bounding-set", "-all,+net_raw", "--inh-caps", "-all,+net_raw"],
+      ...[process.execPath, "bin/inroad.js", "load-balancer", "--kubeconfig", kubeconfig],
+      ...["--node", name, "--pool", "172.30.0.128/25", "fd00::/8"],
+    ],
+    { stdio: ["ignore", "inherit", "pipe"] },
+  );
   undo.push(() => child.kill("SIGKILL"));
   let said = "";
   announcers.set(name, { child, said: () => said });
