@@ -1,7 +1,6 @@
 /** `inroad load-balancer`: this node's part in announcing a cluster's load-balancer addresses on the network it is on. */
 import { hostname } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
-import { startComponent } from "./component.ts";
 import { collectNetworks, kubeconfigOptions, requireKubeconfig, type KubeconfigOptions } from "./options.ts";
 
 interface LoadBalancerOptions extends KubeconfigOptions {
@@ -43,6 +42,7 @@ async function runLoadBalancer(command: LoadBalancerOptions): Promise<void> {
   const kubeconfig = requireKubeconfig("load-balancer", command);
   const kinds = ["services", "endpointslices", "nodes"];
   const options = { kubeconfig, domain, kinds, ...(context === undefined ? {} : { context }) };
+  const { startComponent } = await import("./component.ts");
   const { source, log, stopped, close } = await startComponent("load-balancer", options);
   try {
     const { startAnnouncing } = await import("#path/load-balancer");

@@ -3,7 +3,6 @@ import { hostname } from "node:os";
 import { Command, Option } from "commander";
 import { startNftThread } from "#kernel";
 import { InroadError, messageOf } from "#lib/errors";
-import { startComponent } from "./component.ts";
 import { requireMode } from "./doctor.ts";
 import { collectNetworks, kubeconfigOptions, requireKubeconfig, type KubeconfigOptions } from "./options.ts";
 
@@ -67,6 +66,7 @@ async function runProxy(command: ProxyCommandOptions): Promise<void> {
   requireMode(proxyMode);
   const kinds = ["services", "endpointslices", "nodes", "servicecidrs"];
   const options = { kubeconfig, domain, kinds, ...(context === undefined ? {} : { context }) };
+  const { startComponent } = await import("./component.ts");
   const { source, log, stopped, close } = await startComponent("proxy", options);
   const { startProxy } = await import("#path/proxy");
   startNftThread();

@@ -3,6 +3,7 @@ import type { KubeObject } from "#kube";
 import type { ServicePort as WirePort } from "kubernetes-types/core/v1.js";
 import type { Endpoint as WireEndpoint, EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { addressOrder, canonicalAddress, canonicalCidr, familyOf } from "#lib/ip";
+import { isForeignClass } from "./address-request.ts";
 import { protocolOf } from "./compile-pods.ts";
 import { byText, keyOf, nameOf, namespaceOf } from "./objects.ts";
 import type { Endpoint, Scheduler, ServiceModel, ServicePort } from "./types.ts";
@@ -80,7 +81,6 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     loadBalancerIPs: (status?.loadBalancer?.ingress ?? [])
       .filter((entry) => entry.ipMode !== "Proxy")
       .flatMap((entry) => addressOrNothing(entry.ip)),
-    ...(spec?.loadBalancerClass === undefined ? {} : { loadBalancerClass: spec.loadBalancerClass }),
     externalTrafficPolicy: spec?.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     internalTrafficPolicy: spec?.internalTrafficPolicy === "Local" ? "Local" : "Cluster",
     ...(spec?.healthCheckNodePort === undefined || spec.healthCheckNodePort === 0
@@ -88,6 +88,7 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
       : { healthCheckNodePort: spec.healthCheckNodePort }),
     ...affinityOf(spec),
     ...addressListsOf(spec),
+    ...(isForeignClass(spec?.loadBalancerClass) ? { foreignClass: spec?.loadBalancerClass ?? "" } : {}),
     ...schedulerOf(object),
     publishNotReadyAddresses: spec?.publishNotReadyAddresses ?? false,
     ...changedAt(slices),

@@ -1,5 +1,5 @@
 /** Why a request from outside reaches which node: the public DNS, then the load balancer. */
-import { followPublicName } from "#model";
+import { followPublicName, preferredAddresses } from "#model";
 import type {
   Candidate,
   Explanation,
@@ -12,7 +12,7 @@ import type {
   Step,
 } from "#model";
 import { endpointText } from "#model";
-import { isIPv4 } from "#lib/ip";
+import { isIPv6 } from "#lib/ip";
 import { formatRecord } from "#wire/dns";
 import { addressFor, algorithmOf, isBalanced, passedOver } from "./plan.ts";
 import { publicAnswer } from "./public-dns.ts";
@@ -28,8 +28,8 @@ function explainName(snapshot: Snapshot, flow: Flow): Explanation {
   const { name, address } = flow.destination;
   if (name === undefined || address !== undefined) return result([], toEdge(flow, [address ?? ""]));
   const { aliases, end } = followPublicName(snapshot, name);
-  // Requests leave the vantage point by IPv4.
-  const addresses = end?.addresses.filter(isIPv4);
+  const addresses = end && preferredAddresses(end);
+  const type = addresses?.some(isIPv6) === true ? "AAAA" : "A";
   const absolute = `${name.replace(/\.$/, "")}.`;
   const step: Step = {
     hop: "1-load-balancer",
@@ -39,7 +39,7 @@ function explainName(snapshot: Snapshot, flow: Flow): Explanation {
     to: name,
     evaluated: [{ what: name, matched: (addresses ?? []).length > 0, why: nameVerdict(addresses) }],
     rewrites: (addresses ?? []).map((found) => `destination ${name} -> ${found}`),
-    predicted: (publicAnswer(snapshot, absolute, "A", { serial: 0 }).answers ?? []).map(formatRecord),
+    predicted: (publicAnswer(snapshot, absolute, type, { serial: 0 }).answers ?? []).map(formatRecord),
   };
   const target = aliases.at(-1)?.target;
   if (addresses === undefined && target !== undefined) {
@@ -81,11 +81,12 @@ function toEdge(flow: Flow, addresses: readonly string[]): Outcome {
 
 function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
   const { address, port } = flow.destination;
-  const owners = [...snapshot.services.values()].filter(
-    (service) => isBalanced(service) && service.loadBalancerIPs.includes(address ?? ""),
+  const holders = [...snapshot.services.values()].filter(
+    ({ type, loadBalancerIPs }) => type === "LoadBalancer" && loadBalancerIPs.includes(address ?? ""),
   );
+  const owners = holders.filter(isBalanced);
   const service = owners.find((owner) => hasPort(owner, flow));
-  if (service === undefined) return refused(flow, owners);
+  if (service === undefined) return refused(flow, owners, holders);
   const candidates = [...snapshot.nodes.values()]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((node): Candidate => ({
@@ -156,13 +157,9 @@ function noNode(service: ServiceModel): Outcome {
   };
 }
 
-function refused(flow: Flow, owners: readonly ServiceModel[]): Explanation {
+/** @param holders Services with the address, also those that another load balancer serves */
+function refused(flow: Flow, owners: readonly ServiceModel[], holders: readonly ServiceModel[]): Explanation {
   const { address, port } = flow.destination;
-  const [owner] = owners;
-  const reason =
-    owner === undefined
-      ? `no Service of type LoadBalancer has the address ${address}`
-      : `Service ${nameOf(owner)} has no port ${port}/${flow.protocol} at ${address}`;
   const step: Step = {
     hop: "1-load-balancer",
     component: "load balancer",
@@ -177,10 +174,36 @@ function refused(flow: Flow, owners: readonly ServiceModel[]): Explanation {
     rewrites: [],
     predicted: [],
   };
-  const ports = owner?.ports.map((known) => `${known.port}/${known.protocol}`).join(", ");
-  const mend =
-    ports === undefined ? "use an address that kubectl get services shows" : `its ports are ${ports}`;
-  return result([step], { kind: "rejected", reason, mend });
+  const why = owners.length > 0 ? portMissing(flow, owners) : notBalanced(address ?? "", holders);
+  return result([step], { kind: "rejected", ...why });
+}
+
+interface Refusal {
+  readonly reason: string;
+  readonly mend: string;
+}
+
+function portMissing({ destination, protocol }: Flow, owners: readonly ServiceModel[]): Refusal {
+  const names = owners.map((owner) => `Service ${nameOf(owner)}`).join(" and ");
+  const ports = owners.flatMap((owner) => owner.ports.map((known) => `${known.port}/${known.protocol}`));
+  const has = owners.length > 1 ? "have" : "has";
+  return {
+    reason: `${names} ${has} no port ${destination.port}/${protocol} at ${destination.address}`,
+    mend: `the ports there are ${ports.join(", ")}`,
+  };
+}
+
+function notBalanced(address: string, [holder]: readonly ServiceModel[]): Refusal {
+  if (holder === undefined) {
+    return {
+      reason: `no Service of type LoadBalancer has the address ${address}`,
+      mend: "use an address that kubectl get services shows",
+    };
+  }
+  return {
+    reason: `Service ${nameOf(holder)} with ${address} is of the load balancer class ${holder.foreignClass}, which is not served here`,
+    mend: "make it anew without spec.loadBalancerClass to have it served",
+  };
 }
 
 function nameOf(service: ServiceModel): string {

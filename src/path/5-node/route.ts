@@ -1,5 +1,5 @@
 /** Where a node routes a packet, and why. Pure; reads the same plan as the kernel got. */
-import { canonicalAddress, isWithin, withPort } from "#lib/ip";
+import { canonicalAddress, familyOf, isWithin, withPort } from "#lib/ip";
 import type { Explanation, Flow, NodeModel, Outcome, Place, PodModel, Snapshot, Step } from "#model";
 import { nodeEnds, sameFamily } from "./families.ts";
 import { overlayOf, overlays, unreachedReason } from "./overlay.ts";
@@ -166,7 +166,12 @@ function outside(
   address: string,
   settings: NodeNetworkSettings,
 ): Explanation {
-  const special = settings.routes.find(({ to }) => isWithin(address, to));
+  const isBalanced = [...snapshot.services.values()].some((service) =>
+    service.loadBalancerIPs.includes(address),
+  );
+  const special =
+    settings.routes.find(({ to }) => isWithin(address, to)) ??
+    (isBalanced ? toEdge(address, settings) : undefined);
   const [bridge = ""] = (sameFamily(settings.underlay.addresses, address) ?? "").split("/");
   const via = special?.via ?? bridge;
   const fromPod = settings.podNetworks.some((network) => isWithin(flow.source.address, network));
@@ -174,9 +179,6 @@ function outside(
   const predicted = [`${special?.to ?? "default"} via ${via} dev ${underlayDevice}`];
   const rewrites = fromPod ? [`source ${flow.source.address} -> ${own} (masquerade)`] : [];
   const steps = [step(self, "route", flow, address, { to: `outside (by ${via})`, rewrites, predicted })];
-  const isBalanced = [...snapshot.services.values()].some((service) =>
-    service.loadBalancerIPs.includes(address),
-  );
   if (isBalanced) {
     const onward = fromPod ? { ...flow, source: { address: own } } : flow;
     return end(steps, {
@@ -188,6 +190,15 @@ function outside(
     kind: "unknown",
     reason: `${address} lies outside the cluster; the packet leaves ${self.name} by ${via} and what answers there is not known here`,
   });
+}
+
+/** Pools of load-balancer addresses that lie outside the usual network have routes to the edge, too. */
+function toEdge(
+  address: string,
+  { routes }: NodeNetworkSettings,
+): NodeNetworkSettings["routes"][number] | undefined {
+  const edge = routes.find(({ via }) => familyOf(via) === familyOf(address));
+  return edge && { to: `the pool of ${address}`, via: edge.via };
 }
 
 function nextAt(pod: PodModel, flow: Flow): Outcome {

@@ -8,9 +8,6 @@ import type { NodeModel, ServiceModel, Snapshot } from "#model";
 import { planLoadBalancer } from "../plan.ts";
 import type { Health, HealthOf, HealthTarget, VipPort } from "../plan.ts";
 
-/** `spec.loadBalancerClass` of Services that are meant for Inroad; those without a class are, too. */
-const OWN_CLASS = "inroad.dev/load-balancer";
-
 export interface AnnounceOptions {
   /** Only addresses in these networks are announced; empty: every one. */
   readonly pools: readonly string[];
@@ -56,13 +53,10 @@ export function planAnnouncements(
 
 /** The Service with those of its addresses that may be announced. An address of a node is never taken from it. */
 function ours(service: ServiceModel, { nodes }: Snapshot, pools: readonly string[]): ServiceModel {
-  const isForeign = service.loadBalancerClass !== undefined && service.loadBalancerClass !== OWN_CLASS;
   const taken = new Set([...nodes.values()].flatMap(({ addresses }) => addresses));
   const loadBalancerIPs = service.loadBalancerIPs.filter(
     (address) =>
-      !isForeign &&
-      !taken.has(address) &&
-      (pools.length === 0 || pools.some((pool) => inNetwork(address, pool))),
+      !taken.has(address) && (pools.length === 0 || pools.some((pool) => inNetwork(address, pool))),
   );
   return { ...service, loadBalancerIPs };
 }
