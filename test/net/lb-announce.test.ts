@@ -349,7 +349,22 @@ test("with policy Local an address follows the endpoints", async () => {
   });
 });
 
-test("a node or device that does not exist is said with what to do", async () => {
+test("what a node announces stands in its metrics, at the port where the others ask", async () => {
+  const get = async (path: string): Promise<string> => {
+    const socket = tcpConnect(place("node-b"), "172.30.0.11", 10_266);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    let answer = "";
+    for await (const bytes of socket) answer += String(bytes);
+    return answer;
+  };
+  assert.match(await get("/healthz"), /^HTTP\/1.1 200 /);
+  assert.match(await get("/"), /^HTTP\/1.1 404 /);
+  const metrics = await get("/metrics");
+  assert.match(metrics, /^inroad_layer2_announced\{address="172\.30\.0\.201"\} 1$/m);
+  assert.match(metrics, /^inroad_layer2_responses_sent_total\{address="172\.30\.0\.201"\} [1-9]/m);
+});
+
+test("a node, device or port that cannot be had is said with what to do", async () => {
   const attempt = (...args: string[]) =>
     run(place("node-a"), process.execPath, [
       "bin/inroad.js",
@@ -358,12 +373,15 @@ test("a node or device that does not exist is said with what to do", async () =>
       kubeconfig,
       ...args,
     ]);
-  const [node, device] = [
-    await attempt("--node", "elsewhere"),
-    await attempt("--node", "node-a", "--interface", "eth9", "--peer-port", "10299"),
-  ];
+  const [node, device, second] = await Promise.all([
+    attempt("--node", "elsewhere"),
+    attempt("--node", "node-a", "--interface", "eth9", "--peer-port", "10299"),
+    attempt("--node", "node-a"),
+  ]);
   assert.equal(node.code, 2);
   assert.match(node.stderr, /no routable node elsewhere\n {2}name this node's .* node-a, node-b/);
   assert.equal(device.code, 2);
   assert.match(device.stderr, /there is no network device eth9/);
+  assert.equal(second.code, 2);
+  assert.match(second.stderr, /cannot listen on TCP 172\.30\.0\.11:10266: .*\n {2}end the one that runs/);
 });

@@ -1,7 +1,7 @@
 /** One node's part in announcing: asks all nodes for their health, and answers on a device for the addresses that fall to this one. */
 import { networkInterfaces } from "node:os";
 import { openLink, tcpConnect, tcpListener, type Link } from "#kernel";
-import { InroadError, messageOf } from "#lib/errors";
+import { InroadError, codeOf, messageOf } from "#lib/errors";
 import { familyOf } from "#lib/ip";
 import type { Log } from "#lib/log";
 import type { NodeModel, SnapshotSource } from "#model";
@@ -43,7 +43,7 @@ export function startAnnouncing(options: AnnouncingOptions): Announcing {
   const { source, node, log, peerPort } = options;
   const { address } = ownNode(options);
   const device = options.device ?? deviceWith(address);
-  const fd = tcpListener(undefined, address, peerPort);
+  const fd = listen(address, peerPort);
   const link = openLink(device, (frame) => responder.receive(frame));
   const metrics = createAnnounceMetrics(() => responder.held());
   let leaving = false;
@@ -99,6 +99,17 @@ function ownNode({ source, node }: AnnouncingOptions): NodeModel {
   throw new InroadError("UnknownNode", `the cluster has no routable node ${node}`, {
     mend: `name this node's Node object: --node NAME; there are ${[...nodes.keys()].join(", ") || "none"} (a node needs an IPv4 InternalIP and spec.podCIDR)`,
   });
+}
+
+function listen(address: string, port: number): number {
+  try {
+    return tcpListener(undefined, address, port);
+  } catch (error) {
+    throw new InroadError(codeOf(error) ?? "ListenFailed", messageOf(error), {
+      mend: "end the one that runs here already, or name another port, the same on all nodes: --peer-port PORT",
+      cause: error,
+    });
+  }
 }
 
 function deviceWith(address: string): string {

@@ -137,6 +137,6 @@ test("nodes are asked for their rules and for their announcing process, and only
     ...new Set(plan({ services }).targets.map((target) => target.port)),
   ];
   assert.deepEqual(ports([webService()]), [10256, PEER_PORT]);
-  assert.deepEqual(ports([localOn("a", "web")]), [32001, PEER_PORT]);
+  assert.deepEqual(ports([localOn("a", "web")]), [10256, 32001, PEER_PORT]);
   assert.deepEqual(ports([webService({ loadBalancerIPs: [] })]), []);
 });
