@@ -44,11 +44,11 @@ export function decodeNeighbour(frame: Uint8Array): NeighbourMessage | undefined
   const kind = type === types.solicitation ? "solicitation" : "advertisement";
   if (type !== types[kind] || code !== 0 || checksum(packet.subarray(8, IPV6_HEADER), message) !== 0)
     return undefined;
-  const mac = macOption(message.subarray(FIXED), kind);
+  const options = readOptions(message.subarray(FIXED), kind);
   const [source, to, target] = [textAt(packet, 8), textAt(packet, 24), textAt(message, 8)];
-  if (mac === "malformed" || isMulticast(target)) return undefined;
-  if (!isPlausible(kind, source, to, mac !== undefined)) return undefined;
-  return { kind, source, mac: mac ?? readMac(frame, 6), target };
+  if (options === undefined || isMulticast(target)) return undefined;
+  if (!isPlausible(kind, source, to, options.mac !== undefined)) return undefined;
+  return { kind, source, mac: options.mac ?? readMac(frame, 6), target };
 }
 
 /** Who has no address cannot be answered at one; an answer to all is no answer to a question. */
@@ -91,17 +91,17 @@ function multicastMac(group: string): string {
   return readMac(Buffer.concat([Buffer.of(0x33, 0x33), addressBytes(group).subarray(12)]), 0);
 }
 
-/** The sender's link-layer address among the options; an option of no length makes the message malformed. */
-function macOption(options: Buffer, kind: NeighbourMessage["kind"]): string | "malformed" | undefined {
+/** The sender's link-layer address, if it is among the options; undefined for options that cannot be read. */
+function readOptions(options: Buffer, kind: NeighbourMessage["kind"]): { readonly mac?: string } | undefined {
   const wanted = kind === "solicitation" ? 1 : 2;
   let found: string | undefined;
   for (let at = 0; at < options.length;) {
     const length = (options[at + 1] ?? 0) * 8;
-    if (length === 0 || at + length > options.length) return "malformed";
+    if (length === 0 || at + length > options.length) return undefined;
     if (options[at] === wanted && length === 8) found ??= readMac(options, at + 2);
     at += length;
   }
-  return found;
+  return found === undefined ? {} : { mac: found };
 }
 
 /** The Internet checksum over pseudo-header and message (RFC 8200, 8.1); 0 for a message that bears its own. */
