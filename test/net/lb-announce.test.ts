@@ -361,7 +361,7 @@ test("what a node announces stands in its metrics, at the port where the others 
   assert.match(await get("/"), /^HTTP\/1.1 404 /);
   const metrics = await get("/metrics");
   assert.match(metrics, /^inroad_layer2_announced\{address="172\.30\.0\.201"\} 1$/m);
-  assert.match(metrics, /^inroad_layer2_responses_sent_total\{address="172\.30\.0\.201"\} [1-9]/m);
+  assert.match(metrics, /^inroad_layer2_gratuitous_sent_total\{address="172\.30\.0\.201"\} [1-9]/m);
 });
 
 test("a node, device or port that cannot be had is said with what to do", async () => {
