@@ -314,6 +314,8 @@ test("a process that is killed is missed although its node lives", async (t) => 
   for (const vip of VIPS["node-a"]) await untilAnswered(vip, vip === CLUSTER_VIP ? "far" : "node-b");
   await startAnnouncer("node-a");
   await eventually(settled);
+  for (const vip of VIPS["node-b"])
+    assert.ok(!announcers.get("node-a")?.said().includes(`announces ${vip}`), "it took what is the other's");
 });
 
 test("SIGTERM hands the addresses over: a client that asks anew for each connection notices nothing", async () => {

@@ -16,8 +16,6 @@ import { createResponder } from "./responder.ts";
 export interface AnnouncingOptions extends AnnounceOptions {
   /** Has listed everything already. */
   readonly source: SnapshotSource;
-  /** Name of the node that this process runs on. */
-  readonly node: string;
   /** The network device to answer on; if not said, the one that has the node's address. */
   readonly device?: string;
   readonly log: Log;

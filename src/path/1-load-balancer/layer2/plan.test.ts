@@ -19,7 +19,7 @@ interface Cluster {
 
 function plan({ services = [webService()], nodes = { a: {}, b: {}, c: {} }, pools = [], healthOf }: Cluster) {
   const snapshot = snapshotOf(services, nodes);
-  return planAnnouncements(snapshot, healthOf ?? (() => healthy), { pools, peerPort: PEER_PORT });
+  return planAnnouncements(snapshot, healthOf ?? (() => healthy), { node: "a", pools, peerPort: PEER_PORT });
 }
 
 /** `address node` for each address. */
@@ -73,6 +73,15 @@ for (const [what, cluster] of [
 
 test("a leaving node still announces where there is no other", () => {
   assert.deepEqual(announcers({ nodes: { a: { leaving: true }, b: { ready: false } } }), [`${VIP} a`]);
+});
+
+test("who has just started takes nothing from nodes that it has not asked yet, and waits for its own health", () => {
+  const unknown = (node: string) => (target: HealthTarget) =>
+    target.node === node ? ({ state: "unknown" } as const) : healthy;
+  const known = announcers({ services: many });
+  assert.deepEqual(announcers({ services: many, healthOf: unknown("b") }), known);
+  const others = announcers({ services: many, healthOf: unknown("a") });
+  assert.ok(others.every((line) => !line.endsWith(" a")));
 });
 
 test("nobody announces an address that no node is fit for", () => {

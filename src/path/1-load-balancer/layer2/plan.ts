@@ -9,6 +9,8 @@ import { planLoadBalancer } from "../plan.ts";
 import type { Health, HealthOf, HealthTarget, VipPort } from "../plan.ts";
 
 export interface AnnounceOptions {
+  /** Name of the node that plans. */
+  readonly node: string;
   /** Only addresses in these networks are announced; empty: every one. */
   readonly pools: readonly string[];
   /** Where the announcing processes of the nodes tell each other that they live. */
@@ -40,7 +42,7 @@ export function planAnnouncements(
   const services = new Map(
     [...snapshot.services].map(([key, service]) => [key, ours(service, snapshot, options.pools)]),
   );
-  const balanced = planLoadBalancer({ ...snapshot, services }, withPeers(healthOf, options.peerPort));
+  const balanced = planLoadBalancer({ ...snapshot, services }, fitness(healthOf, options));
   const byAddress = Map.groupBy(balanced.ports, ({ address }) => address);
   const peers = [...snapshot.nodes.values()].map((node) => peerOf(node, options.peerPort));
   return {
@@ -65,11 +67,18 @@ function peerOf({ name, address }: NodeModel, port: number): HealthTarget {
   return { node: name, address, port };
 }
 
-/** Nothing that runs on a node helps if the process does not that answers for its addresses. */
-function withPeers(healthOf: HealthOf, port: number): HealthOf {
+/**
+ * Nothing that runs on a node helps if the process does not that answers for its addresses. Other nodes that have not been
+ * asked yet count as fit: who has just started must not take from them what they announce.
+ */
+function fitness(healthOf: HealthOf, { node, peerPort }: AnnounceOptions): HealthOf {
+  const assumed = (target: HealthTarget): Health => {
+    const health = healthOf(target);
+    return health.state === "unknown" && target.node !== node ? { state: "healthy" } : health;
+  };
   return (target) => {
-    const peer: Health = healthOf({ ...target, port });
-    if (peer.state === "healthy") return healthOf(target);
+    const peer = assumed({ ...target, port: peerPort });
+    if (peer.state === "healthy") return assumed(target);
     return peer.state === "unknown" ? peer : { state: "gone", reason: `its announcer: ${peer.reason}` };
   };
 }
