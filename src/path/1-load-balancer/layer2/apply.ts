@@ -58,13 +58,26 @@ export function startAnnouncing(options: AnnouncingOptions): Announcing {
   });
   const closePort = startPeerPort({
     fd,
-    problem: () => (leaving ? "leaving" : link.isUp() ? undefined : `${device} is down`),
+    problem() {
+      if (leaving) return "leaving";
+      if (lookAtDevice()) replan();
+      return up ? undefined : `${device} is down`;
+    },
     metrics: metrics.text,
   });
+  let up = true;
+  /** Whether it went down or came up. What others seemed to be meanwhile was the device's fault, and is forgotten. */
+  const lookAtDevice = (): boolean => {
+    const before = up;
+    up = link.isUp();
+    if (up && !before) checker.watch([]);
+    return up !== before;
+  };
   const replan = (): void => {
+    lookAtDevice();
     const { announcements, targets } = planAnnouncements(source.current(), checker.healthOf, options);
     checker.watch(targets);
-    const own = announcements.filter(({ announcer }) => announcer === node);
+    const own = announcements.filter(({ announcer }) => up && announcer === node);
     logChange(responder.held(), own, log);
     joinGroups(link, own, log);
     responder.hold(new Map(own.map((one) => [one.address, one.eligible.join(" ")])));
