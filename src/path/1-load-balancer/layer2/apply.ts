@@ -32,6 +32,11 @@ const CHECK_TIMEOUT_MS = 200;
 /** A node that says itself that it is going is believed the second time, after 0.4 s. */
 const HANDOVER_MS = 600;
 const LOOK_MS = 10;
+/**
+ * A device that comes up is not relied upon before: until then others may seem dead that are not, for a neighbour that was not
+ * found is looked for once a second (RFC 4861, RETRANS_TIMER).
+ */
+const SETTLE_MS = 2000;
 
 /**
  * Begins to announce, in this thread's network namespace.
@@ -56,28 +61,21 @@ export function startAnnouncing(options: AnnouncingOptions): Announcing {
       else log.warn(`another machine claims ${claimed}: normal while nodes change, else a conflict`, { mac });
     },
   });
+  let downAt = -Infinity;
+  /** Whether the device is up, and for long enough to have found the others again. */
+  const hasDevice = (): boolean => {
+    if (!link.isUp()) downAt = systemClock.now();
+    return systemClock.now() - downAt >= SETTLE_MS;
+  };
   const closePort = startPeerPort({
     fd,
-    problem() {
-      if (leaving) return "leaving";
-      if (lookAtDevice()) replan();
-      return up ? undefined : `${device} is down`;
-    },
+    problem: () => (leaving ? "leaving" : hasDevice() ? undefined : `${device} is down, or was just now`),
     metrics: metrics.text,
   });
-  let up = true;
-  /** Whether it went down or came up. What others seemed to be meanwhile was the device's fault, and is forgotten. */
-  const lookAtDevice = (): boolean => {
-    const before = up;
-    up = link.isUp();
-    if (up && !before) checker.watch([]);
-    return up !== before;
-  };
   const replan = (): void => {
-    lookAtDevice();
     const { announcements, targets } = planAnnouncements(source.current(), checker.healthOf, options);
     checker.watch(targets);
-    const own = announcements.filter(({ announcer }) => up && announcer === node);
+    const own = hasDevice() ? announcements.filter(({ announcer }) => announcer === node) : [];
     logChange(responder.held(), own, log);
     joinGroups(link, own, log);
     responder.hold(new Map(own.map((one) => [one.address, one.eligible.join(" ")])));
