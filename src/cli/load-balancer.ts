@@ -6,7 +6,7 @@ import { collectNetworks, kubeconfigOptions, requireKubeconfig, type KubeconfigO
 interface LoadBalancerOptions extends KubeconfigOptions {
   readonly node: string;
   readonly interface?: string;
-  readonly pool: readonly string[];
+  readonly pool?: readonly string[];
   readonly peerPort: number;
 }
 
@@ -19,7 +19,6 @@ export function loadBalancerCommand(): Command {
       "--pool <cidr...>",
       "announce only addresses in these networks (default: all that Services have)",
       collectNetworks,
-      [],
     )
     .option(
       "--peer-port <port>",
@@ -38,7 +37,7 @@ export function loadBalancerCommand(): Command {
 }
 
 async function runLoadBalancer(command: LoadBalancerOptions): Promise<void> {
-  const { context, domain, node, pool: pools, peerPort } = command;
+  const { context, domain, node, pool: pools = [], peerPort } = command;
   const kubeconfig = requireKubeconfig("load-balancer", command);
   const kinds = ["services", "endpointslices", "nodes"];
   const options = { kubeconfig, domain, kinds, ...(context === undefined ? {} : { context }) };
