@@ -11,6 +11,8 @@ export {
 } from "./sockets.ts";
 export { openEchoSocket } from "./echo.ts";
 export { takePulse, type Pulse } from "./pulse.ts";
+export { openLink } from "./link.ts";
+export type { Link } from "./link.ts";
 export { clientProxyPort, imageOf, imagePort, isLoopback, layOut, mostClusters } from "./loopback.ts";
 export { clearPorts, createPortTable, portIn, setPort } from "./port-table.ts";
 export type { End, LoopbackMap } from "./loopback.ts";

@@ -2,6 +2,7 @@
 export { startLoadBalancer } from "./apply.ts";
 export type { BalanceWriter, LoadBalancer, LoadBalancerOptions } from "./apply.ts";
 export { explain } from "./explain.ts";
+export { startAnnouncing, type Announcing, type AnnouncingOptions } from "./layer2/apply.ts";
 export { observe, type ObservedNode } from "./observe.ts";
 export { createOutside, outsideAddresses } from "./outside.ts";
 export type { Outside, OutsideOptions } from "./outside.ts";
