@@ -139,6 +139,20 @@ describe("node ports", () => {
     }
   });
 
+  it("of a range that is used up none is left: the Service is refused, and its address stays free", async () => {
+    const api = createTestApi({ nodePorts: { first: 30_000, last: 30_002 } });
+    const nodePort = { type: "NodePort", ports: [{ port: 80 }] };
+    for (const name of ["a", "b", "c"]) assert.equal((await make(api, name, nodePort)).status, 201);
+    const full = await make(api, "d", { ...nodePort, clusterIP: "10.96.0.77" });
+    assert.deepEqual(
+      [full.status, message(full)],
+      [500, "Internal error occurred: failed to allocate a nodePort: range is full"],
+    );
+    assert.equal((await make(api, "e", { clusterIP: "10.96.0.77" })).status, 201);
+    await api.call("DELETE", `${SERVICES}/b`);
+    assert.equal((await make(api, "d", nodePort)).status, 201);
+  });
+
   it("a changed one frees the former", async () => {
     const api = createTestApi();
     await make(api, "a", { type: "NodePort", ports: [{ port: 80, nodePort: 30_001 }] });

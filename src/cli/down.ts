@@ -37,8 +37,8 @@ async function down(name: string): Promise<number | undefined> {
 /** Polls, because a process that is not our child gives no other sign of its end. */
 async function ended(pid: number, withinMs: number): Promise<boolean> {
   const start = startTimeOf(pid);
-  const deadline = Date.now() + withinMs;
-  while (Date.now() < deadline) {
+  const deadline = performance.now() + withinMs;
+  while (performance.now() < deadline) {
     if (start === undefined || startTimeOf(pid) !== start) return true;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -204,7 +204,7 @@ async function throughPasta(init: number, network: string): Promise<Egress> {
 
 /** Fulfilled with undefined when the device is there, with a reason when it does not come. Looks, since nobody tells us. */
 async function deviceAppears(init: number): Promise<string | undefined> {
-  for (const deadline = Date.now() + 3_000; Date.now() < deadline;) {
+  for (const deadline = performance.now() + 3_000; performance.now() < deadline;) {
     const devices = readFileSync(`/proc/${init}/net/dev`, "utf8");
     const routes = readFileSync(`/proc/${init}/net/route`, "utf8");
     if (devices.includes(`${egressDevice}:`) && routes.includes(egressDevice)) return undefined;

@@ -6,9 +6,12 @@ export interface Clock {
   setTimer(ms: number, run: () => void): () => void;
 }
 
-/** The real time. */
+/**
+ * The time that this thread began at, and what has passed since by a steady clock: whoever sets the machine's clock makes no
+ * Lease expire, no probe late and no wait endless.
+ */
 export const systemClock: Clock = {
-  now: () => Date.now(),
+  now: () => Math.floor(performance.timeOrigin + performance.now()),
   setTimer: (ms, run) => {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);

@@ -6,6 +6,7 @@ import {
   createInformer,
   createSnapshotSource,
   keepProgrammedLease,
+  systemClock,
   watchProgrammed,
   type Client,
   type LiveSnapshotSource,
@@ -67,6 +68,8 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   const unknown = unknownKinds(objects);
   const api = createApiServer({
     serviceCIDRs: config.serviceCIDRs,
+    // The controllers compare its timestamps with their own time.
+    clock: () => new Date(systemClock.now()),
     nodePorts: { first: 30_000, last: 32_767 },
     kinds: [...kinds, ...unknown],
     log: log.child("api"),
@@ -159,6 +162,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
       notes: network.notes(source.current()),
       mtuOf: (node) => network.nodes.get(node)?.mtu?.(),
       faults: faults.list(),
+      failureOf: (node) => proxies.get(node)?.failure(),
     });
   const orders = await serveOrders({
     start,

@@ -11,6 +11,8 @@ interface LiveFacts {
   readonly notes: readonly string[];
   readonly mtuOf: (node: string) => NodeMtu | undefined;
   readonly faults: readonly Fault[];
+  /** Why the Service rules of a node are behind the cluster. */
+  readonly failureOf: (node: string) => string | undefined;
 }
 
 /** @param waitingFor what is not ready yet, in words */
@@ -63,14 +65,16 @@ export function statusOf(
         };
       }),
     faults: facts.faults.map((fault) => ({ ...fault, text: describeFault(fault) })),
-    findings: [...snapshot.findings, ...narrowPaths(snapshot, facts.mtuOf)].map(
-      ({ severity, object, message, mend }) => ({
-        severity,
-        object: `${object.kind} ${object.namespace === undefined ? "" : `${object.namespace}/`}${object.name}`,
-        message,
-        ...(mend === undefined ? {} : { mend }),
-      }),
-    ),
+    findings: [
+      ...snapshot.findings,
+      ...narrowPaths(snapshot, facts.mtuOf),
+      ...oldRules(snapshot, facts.failureOf),
+    ].map(({ severity, object, message, mend }) => ({
+      severity,
+      object: `${object.kind} ${object.namespace === undefined ? "" : `${object.namespace}/`}${object.name}`,
+      message,
+      ...(mend === undefined ? {} : { mend }),
+    })),
   };
 }
 
@@ -85,6 +89,22 @@ function narrowPaths(snapshot: Snapshot, mtuOf: (node: string) => NodeMtu | unde
         object: { kind: "Node", name, namespace: undefined },
         message: mtuText(mtu, name),
         mend: "give the underlay between these nodes the MTU that its devices have",
+      },
+    ];
+  });
+}
+
+/** Nodes whose Service rules could not be changed. */
+function oldRules(snapshot: Snapshot, failureOf: (node: string) => string | undefined) {
+  return [...snapshot.nodes.keys()].flatMap((name) => {
+    const failure = failureOf(name);
+    if (failure === undefined) return [];
+    return [
+      {
+        severity: "error",
+        object: { kind: "Node", name, namespace: undefined },
+        message: `the Service rules of ${name} are older than the cluster, and stay so until a change succeeds: ${failure}`,
+        mend: "it is tried again every few seconds; mend what the message names, and look at inroad doctor",
       },
     ];
   });

@@ -45,8 +45,8 @@ export function openEchoSocket(
       return open && sendDatagram(fd, request, address);
     },
     close() {
+      if (open) socket.close();
       open = false;
-      socket.close();
     },
   };
 }

@@ -13,10 +13,13 @@ export interface NftOptions {
 /** Characters; a longer script is large work, too. */
 const LONGEST_IN_PROCESS = 16_384;
 
+/** Milliseconds that the program may take for work that is not large. */
+const LONGEST_SMALL_MS = 30_000;
+
 /**
  * Carries out an nft script (`nft -f -`): all of it or nothing. Returns what it printed. What changes Services
  * and endpoints goes to the kernel by netlink; other small work is done in this process after `startNftThread`, by the library
- * that the program nft is made of; the rest by the program.
+ * that the program nft is made of; the rest by the program, which is killed when it hangs.
  * @throws InroadError `NftFailed` with what nft said.
  */
 export async function nft(
@@ -28,10 +31,11 @@ export async function nft(
   if (said !== undefined) return said;
   // After a failure, too: the program's words name the line that is wrong.
   // nft takes JSON only from a file for a script of its own, so this one goes as an argument.
-  const options = json
-    ? { args: ["-j", script], code: "NftFailed" }
-    : { args: ["-f", "-"], code: "NftFailed", input: script };
-  return runOrThrow(ns, "nft", options.args, options);
+  const limit = large ? {} : { withinMs: LONGEST_SMALL_MS };
+  const options = { code: "NftFailed", ...limit };
+  return json
+    ? runOrThrow(ns, "nft", ["-j", script], options)
+    : runOrThrow(ns, "nft", ["-f", "-"], { ...options, input: script });
 }
 
 /**

@@ -30,9 +30,13 @@ export function spawnIn(
   return child;
 }
 
+/** Milliseconds; what hangs for longer is killed, so that it can be tried again. */
+const LONGEST_RUN_MS = 300_000;
+
 /**
  * Runs a program to its end and returns what it printed. A status other than 0 is a result, not an error; a
  * program ended by a signal has code 128 + signal as in a shell, at least 129.
+ * @param withinMs what takes longer is killed, which its standard error tells
  * @throws InroadError `MissingProgram`, or `SpawnFailed` if the system cannot start it.
  */
 export function run(
@@ -40,22 +44,30 @@ export function run(
   command: string,
   args: readonly string[],
   input?: string,
+  withinMs = LONGEST_RUN_MS,
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const child = spawnIn(ns, command, args, {
       stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       env: environmentFor(command),
     });
+    let late = "";
+    const limit = setTimeout(() => {
+      late = `did not end within ${withinMs / 1000} s and was killed`;
+      child.kill("SIGKILL");
+    }, withinMs);
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     child.stdout?.on("data", (chunk: Buffer) => stdout.push(chunk));
     child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
-    child.on("error", (error) =>
-      reject(new InroadError(codeOf(error) ?? "SpawnFailed", `${command}: ${messageOf(error)}`)),
-    );
-    child.on("close", (code) =>
-      resolve({ code: code ?? 129, stdout: textOf(stdout), stderr: textOf(stderr) }),
-    );
+    child.on("error", (error) => {
+      clearTimeout(limit);
+      reject(new InroadError(codeOf(error) ?? "SpawnFailed", `${command}: ${messageOf(error)}`));
+    });
+    child.on("close", (code) => {
+      clearTimeout(limit);
+      resolve({ code: code ?? 129, stdout: textOf(stdout), stderr: textOf(stderr) + late });
+    });
     // A program that ends without reading its input breaks the pipe; its exit status tells the story.
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(input);
@@ -67,9 +79,9 @@ export async function runOrThrow(
   ns: NetNs | undefined,
   command: string,
   args: readonly string[],
-  options: { code: string; input?: string },
+  options: { code: string; input?: string; withinMs?: number },
 ): Promise<string> {
-  const result = await run(ns, command, args, options.input);
+  const result = await run(ns, command, args, options.input, options.withinMs);
   if (result.code === 0) return result.stdout;
   const said = (result.stderr || result.stdout).trim() || `exit status ${result.code}`;
   throw new InroadError(options.code, `${command} failed: ${said}`, { where: ns?.name ?? "home" });

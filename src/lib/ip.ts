@@ -52,15 +52,28 @@ export function isInside(address: string, cidr: string): boolean {
   return ipaddr.parse(address).match(network, bits);
 }
 
-/** These networks without those that lie in another one of them, and without duplicates. */
+/** These networks without those that lie in another one of them, and without duplicates; in the order of their addresses. */
 export function withoutContained(cidrs: readonly string[]): readonly string[] {
-  const bitsOf = (cidr: string): number => Number(cidr.split("/")[1]);
   const kept: string[] = [];
-  for (const cidr of cidrs.toSorted((a, b) => bitsOf(a) - bitsOf(b))) {
-    const [address = ""] = cidr.split("/");
-    if (!kept.some((wider) => isInside(address, wider))) kept.push(cidr);
+  for (const { cidr, address } of nested(cidrs.map((one) => ({ cidr: one })))) {
+    const last = kept.at(-1);
+    if (last === undefined || !isInside(address, last)) kept.push(cidr);
   }
   return kept;
+}
+
+/**
+ * Sorts things that have a network by its address, the wider of two first. Networks are nested or apart: so what holds one
+ * is the last one before it that is in no other.
+ */
+export function nested<T extends { readonly cidr: string }>(
+  things: readonly T[],
+): readonly (T & { readonly address: string })[] {
+  const keyed = things.map((thing) => {
+    const [address = "", bits = ""] = thing.cidr.split("/");
+    return { ...thing, address, key: `${addressOrder(address)}/${bits.padStart(3, "0")}` };
+  });
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
 }
 
 /** A text by which addresses sort: IPv4 before IPv6, then by number. */

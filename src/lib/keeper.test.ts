@@ -45,12 +45,14 @@ test("the first value is put anew, later ones as changes, several at once as the
   assert.equal(keeper.waitingFor(), 0);
 });
 
-test("after a failure it is tried again, anew, and said", async (t) => {
+test("after a failure it is tried again, anew, and said, in the log and to whoever asks", async (t) => {
   const failures = [new Error("killed")];
+  const asked: unknown[] = [];
   const put: string[] = [];
   const { keeper, warnings, set } = keep(t, {
     put: async ({ n }, anew) => {
       put.push(anew ? `${n} anew` : `${n}`);
+      if (n === 2) asked.push(keeper.failure());
       const failure = n === 2 ? failures.shift() : undefined;
       if (failure !== undefined) throw failure;
     },
@@ -59,6 +61,7 @@ test("after a failure it is tried again, anew, and said", async (t) => {
   await keeper.programmed(set(2));
   assert.deepEqual(put, ["1 anew", "2", "2 anew"]);
   assert.deepEqual(warnings, ["rules not in force, trying again in 50 ms: killed"]);
+  assert.deepEqual([...asked, keeper.failure()], [undefined, "killed", undefined]);
 });
 
 test("what somebody took away is put back anew", async (t) => {

@@ -39,6 +39,8 @@ export interface Keeper<T> {
   refresh(): void;
   /** Milliseconds since when a newer value waits for being put in force; 0 if none does. */
   waitingFor(): number;
+  /** Why the newest value is not in force; undefined unless the last attempt failed. */
+  failure(): string | undefined;
   /** Ends the work; what is in force stays. */
   close(): Promise<void>;
 }
@@ -56,6 +58,7 @@ export function startKeeping<T extends object>(options: KeeperOptions<T>): Keepe
   const places = new WeakMap<T, number>([[source.current(), wanted]]);
   let waitingSince: number | undefined = performance.now();
   let working: Promise<void> | undefined;
+  let failure: string | undefined;
 
   const isBehind = (): boolean => !signal.aborted && (done < wanted || anew);
 
@@ -67,14 +70,16 @@ export function startKeeping<T extends object>(options: KeeperOptions<T>): Keepe
         await put(value, whole);
         anew = false;
         failures = 0;
+        failure = undefined;
         done = place;
         waitingSince = done < wanted ? waitingSince : undefined;
         waiters.announce(value, place);
       } catch (error) {
         anew = true;
+        failure = messageOf(error);
         options.failed?.(whole);
         const pause = Math.min(FIRST_PAUSE_MS * 2 ** failures++, LONGEST_PAUSE_MS);
-        log.warn(`${what} not in force, trying again in ${pause} ms: ${messageOf(error)}`);
+        log.warn(`${what} not in force, trying again in ${pause} ms: ${failure}`);
         await sleep(pause, signal);
       }
     }
@@ -136,6 +141,7 @@ export function startKeeping<T extends object>(options: KeeperOptions<T>): Keepe
       wanted += 1;
       kick();
     },
+    failure: () => failure,
     waitingFor: () => (waitingSince === undefined ? 0 : performance.now() - waitingSince),
     async close() {
       unsubscribe();

@@ -15,6 +15,7 @@ import { compilePod, isTerminal } from "./compile-pods.ts";
 import { compileRanges } from "./compile-ranges.ts";
 import { forEach } from "./each-object.ts";
 import { perObject } from "./memo.ts";
+import { nodeClashes, podClash, rangeClashes, serviceClashes } from "./findings-clash.ts";
 import { conflictFindings, ingressFindings } from "./findings-ingress.ts";
 import { compilePublicNames } from "./public-names.ts";
 import { indexPods, type PodIndex } from "./pod-index.ts";
@@ -33,7 +34,15 @@ export function compile(objects: ClusterObjects, options: CompileOptions): Snaps
     objects.endpointSlices,
     index,
   );
-  const findings: Finding[] = [...nodeFindings, ...podFindings, ...serviceFindings];
+  const serviceCIDRs = compileRanges(objects.serviceCIDRs ?? []);
+  const findings: Finding[] = [
+    ...nodeFindings,
+    ...nodeClashes(nodes),
+    ...rangeClashes(nodes, serviceCIDRs),
+    ...podFindings,
+    ...serviceFindings,
+    ...serviceClashes(objects.services, services),
+  ];
   const routes = compileRoutes(objects, options, services, findings);
   const { policies, findings: policyFindings } = compilePolicies(objects, { nodes, pods, index, services });
   findings.push(...policyFindings);
@@ -44,7 +53,7 @@ export function compile(objects: ClusterObjects, options: CompileOptions): Snaps
     podsByAddress,
     namespaces: new Set(objects.namespaces.map(nameOf).sort()),
     services,
-    serviceCIDRs: compileRanges(objects.serviceCIDRs ?? []),
+    serviceCIDRs,
     policies,
     routes,
     publicNames: publicNamesOf(objects.ingresses)(objects.services),
@@ -94,6 +103,8 @@ const compilePods = perObject((objects: readonly KubeObject[]): CompiledPods => 
     for (const address of pod.addresses) {
       // An address may be given out again while its last owner still ends.
       const owner = podsByAddress.get(address);
+      if (owner !== undefined && !owner.terminating && !pod.terminating)
+        findings.push(podClash(pod, address, owner));
       if (owner === undefined || !pod.terminating || owner.terminating) podsByAddress.set(address, pod);
     }
   });

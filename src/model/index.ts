@@ -9,6 +9,7 @@ export { endpointText, placeName } from "./flow-text.ts";
 export { describeFault } from "./faults.ts";
 export type { Fault, FaultKind } from "./faults.ts";
 export { findingsAbout } from "./findings.ts";
+export { podNetworks } from "./networks.ts";
 export { addressRequest, isForeignClass, loadBalancerClass, sharingAnnotation } from "./address-request.ts";
 export { followPublicName, preferredAddresses, publicName } from "./public-names.ts";
 export { proxyProtocolOf } from "./proxy-protocol.ts";

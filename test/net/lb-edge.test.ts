@@ -8,6 +8,7 @@ import {
   createNetNs,
   homeNetNs,
   ipBatch,
+  nft,
   setSysctls,
   tcpConnect,
   tcpListener,
@@ -152,6 +153,7 @@ async function createFakeNode(name: keyof typeof addresses): Promise<FakeNode> {
   return node;
 }
 
+const warnings: string[] = [];
 let outside: Outside;
 let balancer: LoadBalancer;
 let publicDns: PublicDns;
@@ -171,7 +173,7 @@ before(async () => {
     source,
     edge: outside.edge,
     writer: ruleWriter(outside.edge, families, pools, silentLog),
-    log: silentLog,
+    log: { ...silentLog, warn: (message) => void warnings.push(message) },
   });
   const listen = {
     udp: { fd: udpSocket(outside.internet, "203.0.113.53", 53) },
@@ -203,11 +205,11 @@ function eligible(): string[] {
     .map((candidate) => candidate.name);
 }
 
-/** Waits until the condition holds and is in the kernel; fails after two seconds. */
-async function until(condition: () => boolean): Promise<number> {
+/** Waits until the condition holds and is in the kernel; fails when it still does not after two seconds, or as many as are given. */
+async function until(condition: () => boolean, seconds = 2): Promise<number> {
   const started = performance.now();
   while (!condition()) {
-    assert.ok(performance.now() - started < 2000, "still not so after two seconds");
+    assert.ok(performance.now() - started < seconds * 1000, `still not so after ${seconds} seconds`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   await balancer.settled();
@@ -354,6 +356,27 @@ test("a Service that goes takes its address along, and one that comes brings it"
   await until(() => eligible().length === 2);
   assert.deepEqual(new Set(await getMany(2)), new Set(["node-a", "node-b"]));
 });
+
+/** What somebody deletes of the edge's own table. */
+const sabotage: Readonly<Record<string, string>> = {
+  "the whole table": "delete table ip inroad-lb",
+  "the rules of a chain": "flush chain ip inroad-lb prerouting",
+  "the entry of an address and port": `delete element ip inroad-lb choose { ${vip} . tcp . 80 }`,
+};
+
+for (const [what, script] of Object.entries(sabotage)) {
+  test(`${what} deleted by somebody: put back, and said; established connections stay on their node`, async () => {
+    warnings.length = 0;
+    const connection = await openConnection();
+    await nft(outside.edge, `${script}\n`);
+    await until(() => warnings.length > 0, 10);
+    await balancer.settled();
+    assert.deepEqual(warnings, ["somebody deleted rules of the load balancer: putting them back"]);
+    assert.deepEqual(new Set(await getMany(2)), new Set(["node-a", "node-b"]));
+    assert.match(await connection.ask(), new RegExp(`^${connection.node} `));
+    connection.socket.destroy();
+  });
+}
 
 test("a node that is excluded by its label is left out although it is healthy", async () => {
   const nodesNow = new Map(snapshot.nodes);

@@ -51,6 +51,8 @@ export async function startWorld(options: {
   policy?: (node: NodeNetwork) => NodeNetwork["policy"];
   clock?: Clock;
   families?: readonly IpFamily[];
+  /** Of node-a. */
+  podCIDR?: string;
 }): Promise<PodWorld> {
   const { families = ["IPv4"] } = options;
   const stateDir = mkdtempSync(join(tmpdir(), "inroad-pods-"));
@@ -67,8 +69,11 @@ export async function startWorld(options: {
   const source = createSnapshotSource(client, { domain: "cluster.local" });
   await source.synced;
   const programmed = watchProgrammed(client);
+  const usual = identity("node-a", 0, families);
+  const { podCIDR } = options;
+  const nodeA = podCIDR === undefined ? usual : { ...usual, podCIDR, podCIDRs: [podCIDR] };
   const network = startNodes({
-    nodes: [identity("node-a", 0, families), identity("node-b", 1, families)],
+    nodes: [nodeA, identity("node-b", 1, families)],
     source,
     log: silentLog,
     settings: networkSettings(families, "vxlan"),

@@ -96,7 +96,7 @@ export async function lab(
 }
 
 /** What never comes fails by its name, instead of using up the time of the whole run. */
-async function withinSeconds(seconds: number, promise: Promise<unknown>, what: string): Promise<void> {
+export async function withinSeconds(seconds: number, promise: Promise<unknown>, what: string): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what} did not come within ${seconds} s`)), seconds * 1000);

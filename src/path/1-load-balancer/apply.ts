@@ -30,10 +30,14 @@ export interface LoadBalancer {
 }
 
 const RETRY_MS = 200;
+const CHECK_MS = 1000;
 /** A node is silent 120 to 160 ms after its last sign of life. */
 const MISSED_PINGS = 3;
 
-/** Starts balancing. A program that fails is tried again, from the beginning of the table. */
+/**
+ * Starts balancing. A program that fails is tried again, from the beginning of the table; own rules that somebody deleted are
+ * put back.
+ */
 export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   const { source, edge, writer, log } = options;
   const checker = createHealthChecker({
@@ -87,8 +91,16 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     clearTimeout(look);
     look = setTimeout(schedule, ms);
   });
+  const check = async (): Promise<void> => {
+    if (closed || (await writer.intact?.()) !== false) return;
+    log.warn("somebody deleted rules of the load balancer: putting them back");
+    schedule();
+  };
   work = source.synced ?? work;
   schedule();
+  const checking = setInterval(() => {
+    if (!waiting) work = work.then(check);
+  }, CHECK_MS);
   const unsubscribe = source.subscribe(schedule);
   return {
     ready,
@@ -98,6 +110,7 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
     async close() {
       closed = true;
       clearTimeout(look);
+      clearInterval(checking);
       unsubscribe();
       checker.close();
       pulse.close();
@@ -110,6 +123,8 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
 export interface BalanceWriter {
   /** Puts a plan in force; a failed one is tried again. */
   readonly write: (plan: LoadBalancerPlan) => Promise<void>;
+  /** Whether what was written is still there; if not, the next `write` writes all of it. Never rejects. */
+  readonly intact?: () => Promise<boolean>;
   /** The node that a connection of the edge was sent to. */
   readonly nodeOf: (entry: Pick<ConntrackEntry, "mark" | "original">) => string | undefined;
   /** Ends the connections that end here. Rules stay. */

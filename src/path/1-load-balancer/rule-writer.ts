@@ -4,6 +4,7 @@ import { familyOf, type IpFamily } from "#lib/ip";
 import type { Log } from "#lib/log";
 import { createAcceptor } from "./accept.ts";
 import type { BalanceWriter } from "./apply.ts";
+import { isIntact } from "./content.ts";
 import type { LoadBalancerPlan } from "./plan.ts";
 import {
   baseScript,
@@ -12,6 +13,7 @@ import {
   noRules,
   renderRules,
   routeLines,
+  tableOf,
   type Marks,
   type Rules,
 } from "./rules.ts";
@@ -59,10 +61,26 @@ export function ruleWriter(
       trackLiberally(edge);
       rules = next;
     },
+    async intact() {
+      const looks = [...rules].map(([family, wanted]) =>
+        isThere(edge, family, baseScript(family, pools), wanted),
+      );
+      if ((await Promise.all(looks)).every(Boolean)) return true;
+      rules = new Map();
+      return false;
+    },
     nodeOf: ({ mark, original }) =>
       [...marks].find(([, known]) => known === mark)?.[0] ?? acceptor.nodeOf(original),
     close: acceptor.close,
   };
+}
+
+/** A table that cannot be listed is gone. */
+function isThere(edge: NetNs, family: IpFamily, base: string, rules: Rules): Promise<boolean> {
+  return nft(edge, `list table ${tableOf(family)}\n`, { json: true }).then(
+    (json) => isIntact(json, base, rules),
+    () => false,
+  );
 }
 
 /** The routing tables that marks lead to, by family and node. */

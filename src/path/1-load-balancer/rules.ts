@@ -10,7 +10,7 @@ const words: Readonly<Record<IpFamily, { readonly ip: string; readonly type: str
 };
 
 /** `ip inroad-lb`, `ip6 inroad-lb`. */
-function tableOf(family: IpFamily): string {
+export function tableOf(family: IpFamily): string {
   return `${words[family].ip} inroad-lb`;
 }
 

@@ -80,7 +80,7 @@ export function startDns(options: ClusterDnsOptions): ClusterDns {
       ...options,
       forward: options.forward,
       metrics,
-      now: options.now ?? Date.now,
+      now: options.now ?? (() => performance.now()),
     }),
     guard,
     autopath: options.autopath,

@@ -50,6 +50,8 @@ export interface Applier {
   refresh(): void;
   /** Milliseconds since when a newer snapshot waits for being put in force; 0 if none does. */
   waitingFor(): number;
+  /** Why the newest snapshot is not in force; undefined unless the last attempt failed. */
+  failure(): string | undefined;
   /** Ends the work and removes all own rules, unless they are to stay in force. */
   close(keepRules?: boolean): Promise<void>;
 }
@@ -129,6 +131,7 @@ export function startApplying(options: ApplyOptions): Applier {
     inForce: () => inForce,
     refresh: keeper.refresh,
     waitingFor: keeper.waitingFor,
+    failure: keeper.failure,
     async rotation(lists) {
       const turns = await backend.turns(lists);
       return new Map(

@@ -109,6 +109,8 @@ export interface Proxy {
    * without `endpoint` it takes a turn. Undefined: the rules of this mode do not tell.
    */
   remembered(list: string, client: string): Promise<{ readonly endpoint?: Backend } | undefined>;
+  /** Why the rules are behind the cluster; undefined unless the last attempt to change them failed. It is tried again. */
+  failure(): string | undefined;
   /** The rules of a list, as the kernel has them. */
   rulesOf(list: string): Promise<readonly string[]>;
   /** Closes its ports and removes all its rules, or leaves them in force for the next proxy of this node. */
@@ -186,6 +188,7 @@ export function startProxy(options: ProxyOptions): Proxy {
       const endpoint = await backend.remembered(list, client);
       return endpoint === undefined ? {} : { endpoint };
     },
+    failure: applier.failure,
     rulesOf: (list) => backend.rulesOf(list),
     silent: silence.silent,
     async close({ keepRules = false } = {}) {

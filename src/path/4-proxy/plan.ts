@@ -4,7 +4,7 @@
  * (semantics of kube-proxy: "Virtual IPs and Service Proxies" in the Kubernetes documentation, KEP-3866).
  */
 import { familyOf, withoutContained } from "#lib/ip";
-import { readyOn } from "#model";
+import { podNetworks, readyOn } from "#model";
 import type { IpFamily, Protocol, Scheduler, ServiceModel, Snapshot } from "#model";
 import { servicePlans } from "./plan-service.ts";
 import { backendKey, firstSlots, nextSlots } from "./rotation.ts";
@@ -72,7 +72,7 @@ export interface ProxyPlan {
   readonly nodeAddresses: readonly string[];
   /** The families that Services have addresses or networks of; the other one needs no rules. */
   readonly families: readonly IpFamily[];
-  /** Pod CIDRs of all nodes: a source in them is a pod. */
+  /** Pod CIDRs of all nodes, none inside another: a source in them is a pod. */
   readonly podNetworks: readonly string[];
   /** Networks that ClusterIPs are taken from: an address in them that no Service has leads nowhere. */
   readonly serviceNetworks: readonly string[];
@@ -161,7 +161,7 @@ export function planProxy(
     node,
     nodeAddresses: [...snapshot.nodes.values()].flatMap((n) => n.addresses),
     families: familiesOf(addresses.values(), serviceNetworks),
-    podNetworks: [...snapshot.nodes.values()].flatMap((n) => n.podCIDRs),
+    podNetworks: podNetworks(snapshot.nodes),
     serviceNetworks,
     lists,
     addresses,

@@ -30,7 +30,10 @@ export function createAddressPool(podCIDR: string): AddressPool {
     take() {
       const value = lowestFree() ?? resting.shift();
       if (value === undefined) {
-        throw new InroadError("NoAddress", `all pod addresses of ${podCIDR} are taken`);
+        throw new InroadError(
+          "NoAddress",
+          `all pod addresses of ${podCIDR} are taken; delete pods of this node, or add a node`,
+        );
       }
       taken.add(value);
       return numberToIPv4(value);

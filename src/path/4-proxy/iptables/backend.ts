@@ -39,7 +39,8 @@ export function iptablesBackend(kernel: RuleKernel, flavour?: Flavour): RuleBack
 
   const bringTo = async (family: IpFamily, plan: ProxyPlan): Promise<void> => {
     const rules = rulesFor(familyPlan(plan, family));
-    await carryOut(family, renderChange(inForce.get(family) ?? nothingOwn, rules));
+    const largest = flavour === "legacy" ? Infinity : undefined;
+    await carryOut(family, renderChange(inForce.get(family) ?? nothingOwn, rules, largest));
     inForce.set(family, { rules, hung: jumps, declared: ["nat", "filter"] });
   };
 

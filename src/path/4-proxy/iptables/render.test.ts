@@ -99,3 +99,26 @@ test("a large load is cut into transactions, and what a rule leads to is there b
     for (const [, chain = ""] of text.matchAll(/-[jg] (INROAD-\S+)/g)) assert.ok(declared.has(chain), chain);
   }
 });
+
+test("a list too large for one transaction: the last turns first, and every step is a whole order", () => {
+  const crowd = Array.from({ length: 1000 }, (_, i) => ({ address: `10.245.${i >> 8}.${i & 255}` }));
+  const [none, wanted] = inSequence([], [{ ...api(), endpoints: crowd }]);
+  const list = [...wanted.nat.chains].find(([name]) => name.startsWith("INROAD-SVC-"));
+  assert.ok(list);
+  const [name, rules] = list;
+  const chain: string[] = [];
+  for (const text of renderChange({ rules: none, hung: jumps, declared: ["nat", "filter"] }, wanted)) {
+    assert.ok(text.length < 40_000, `${text.length} bytes`);
+    for (const line of text.split("\n")) {
+      if (line.startsWith(`-A ${name} `)) chain.push(line.slice(`-A ${name} `.length));
+      const [, place, rule] = /^-I (?:\S+) (\d+) (.*)$/.exec(line) ?? [];
+      if (rule !== undefined) chain.splice(Number(place) - 1, 0, rule);
+    }
+    const turns = chain.flatMap((rule) => /--every (\d+)/.exec(rule)?.[1] ?? []);
+    assert.deepEqual(
+      turns.map(Number),
+      turns.map((_, i) => turns.length + 1 - i),
+    );
+  }
+  assert.deepEqual(chain, rules);
+});

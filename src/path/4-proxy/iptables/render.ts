@@ -8,8 +8,14 @@ import { inChunks } from "../backend.ts";
 import { dispatchOf, jumps, noRules } from "./rules.ts";
 import type { Rules, Table } from "./rules.ts";
 
-/** Largest text given to iptables-restore at once, in bytes; its netlink messages are four times as large. */
+/**
+ * Largest text given to iptables-restore at once, in bytes, for rules in nf_tables: its netlink messages are four times as
+ * large. The older tables are replaced as a whole each time, so there one text is best, whatever its size.
+ */
 const LARGEST_TRANSACTION = 25_000;
+
+/** Turns that a chain which is too large for one transaction is begun with. */
+const LAST_TURNS = 100;
 
 const TABLES = ["nat", "filter"] as const;
 
@@ -23,8 +29,15 @@ export interface Own {
 
 export const nothingOwn: Own = { rules: noRules, hung: [], declared: [] };
 
-/** Texts for iptables-restore that turn `before` into `after`; each is one transaction and leaves valid rules. */
-export function renderChange(before: Own, after: Rules): readonly string[] {
+/**
+ * Texts for iptables-restore that turn `before` into `after`; each is one transaction and leaves valid rules.
+ * @param largest bytes of a text, unless what belongs together is larger
+ */
+export function renderChange(
+  before: Own,
+  after: Rules,
+  largest: number = LARGEST_TRANSACTION,
+): readonly string[] {
   // Only where they are missing: declaring a chain empties it.
   const undeclared = TABLES.filter((table) => !before.declared.includes(table));
   const start = {
@@ -33,11 +46,8 @@ export function renderChange(before: Own, after: Rules): readonly string[] {
   };
   const missing = jumps.filter((jump) => !before.hung.includes(jump));
   const hung = missing.map(({ table, chain, rest }) => line(table, `-A ${chain} ${rest}`));
-  return textsOf([
-    ...(undeclared.length === 0 ? [] : [start]),
-    ...changePieces(before.rules, after),
-    ...hung,
-  ]);
+  const pieces = changePieces(before.rules, after, largest);
+  return textsOf([...(undeclared.length === 0 ? [] : [start]), ...pieces, ...hung], largest);
 }
 
 /** The texts that take everything of ours away. */
@@ -68,9 +78,9 @@ function line(table: Table, text: string): Piece {
 }
 
 /** Targets come before what leads to them, and what nothing leads to any more comes last. */
-function changePieces(before: Rules, after: Rules): readonly Piece[] {
+function changePieces(before: Rules, after: Rules, largest: number): readonly Piece[] {
   return [
-    ...TABLES.flatMap((table) => grouped(table, changedChains(before[table], after[table]))),
+    ...TABLES.flatMap((table) => grouped(table, changedChains(before[table], after[table]), largest)),
     ...TABLES.flatMap((table) => dispatchPieces(table, before[table].dispatch, after[table].dispatch)),
     ...TABLES.flatMap((table) =>
       deletion(
@@ -98,28 +108,54 @@ function dispatchPieces(
 }
 
 /** A list's chain changes together with its slots' chains, which follow it in the map. */
-function grouped(table: Table, changed: readonly (readonly [string, readonly string[]])[]): readonly Piece[] {
+function grouped(
+  table: Table,
+  changed: readonly (readonly [string, readonly string[]])[],
+  largest: number,
+): readonly Piece[] {
   const groups: { table: Table; name: string; rules: readonly string[] }[][] = [[]];
   for (const [name, rules] of changed) {
     if (/^INROAD-(?:SVC|EXT|FW)-/.test(name)) groups.push([]);
     groups.at(-1)?.push({ table, name, rules });
   }
-  return groups.filter((chains) => chains.length > 0).flatMap(wholeOrSlotsFirst);
+  return groups.filter((chains) => chains.length > 0).flatMap((chains) => wholeOrSlotsFirst(chains, largest));
 }
 
 /** A list of hundreds of endpoints does not fit into one transaction: then its slots change before its order. */
-function wholeOrSlotsFirst(chains: Piece["chains"]): readonly Piece[] {
+function wholeOrSlotsFirst(chains: Piece["chains"], largest: number): readonly Piece[] {
   const whole = { chains, lines: [] };
-  if (sizeOf(whole) <= LARGEST_TRANSACTION) return [whole];
-  return [...chains].reverse().map((chain) => ({ chains: [chain], lines: [] }));
+  if (sizeOf(whole) <= largest) return [whole];
+  return [...chains].reverse().flatMap((chain) => lastTurnsFirst(chain, largest));
+}
+
+/**
+ * A chain of thousands of turns is begun with the last ones, and the others are put before them: every turn takes its share of
+ * what those before it left, so the last ones by themselves are a whole order, of fewer endpoints.
+ */
+function lastTurnsFirst(chain: Piece["chains"][number], largest: number): readonly Piece[] {
+  const { table, name, rules } = chain;
+  const whole = { chains: [chain], lines: [] };
+  const head = rules.findIndex(isTurn);
+  if (head === -1 || sizeOf(whole) <= largest) return [whole];
+  const others = rules.slice(head, -LAST_TURNS);
+  const begun = [...rules.slice(0, head), ...rules.slice(head + others.length)];
+  return [
+    { chains: [{ table, name, rules: begun }], lines: [] },
+    ...others.reverse().map((rule) => line(table, `-I ${name} ${head + 1} ${rule}`)),
+  ];
+}
+
+/** Beside the last one, turns have a condition; what stands before them holds for every connection. */
+function isTurn(rule: string): boolean {
+  return rule.startsWith("-m statistic ");
 }
 
 function deletion(table: Table, names: readonly string[]): readonly Piece[] {
   return ["-F", "-X"].flatMap((verb) => names.map((name) => line(table, `${verb} ${name}`)));
 }
 
-function textsOf(pieces: readonly Piece[]): readonly string[] {
-  return inChunks(pieces, sizeOf, LARGEST_TRANSACTION).map((chunk) =>
+function textsOf(pieces: readonly Piece[], largest: number = LARGEST_TRANSACTION): readonly string[] {
+  return inChunks(pieces, sizeOf, largest).map((chunk) =>
     TABLES.map((table) => textOf(chunk, table)).join(""),
   );
 }

@@ -109,3 +109,18 @@ test("a large load is cut into transactions at Service boundaries", () => {
   }
   assert.equal(chains.size, 1500);
 });
+
+test("a list too large for one transaction: endpoints come before the rule that finds them, and go after it", () => {
+  const crowd = Array.from({ length: 5000 }, (_, i) => ({ address: `10.245.${i >> 8}.${i & 255}` }));
+  const states = [[], [api(...crowd)], [api(...crowd.slice(1000))], [api(...crowd.slice(2000))], []];
+  for (const [index, after] of states.slice(1).entries()) {
+    const scripts = changeBetween(states[index] ?? [], after);
+    for (const script of scripts) assert.ok(script.length < 110_000, `${script.length} bytes`);
+    const at = (what: RegExp): number[] => scripts.flatMap((script, i) => (what.test(script) ? [i] : []));
+    const [rule = -1] = at(/^flush chain ip inroad-proxy svc/m);
+    assert.ok(at(/^add element ip inroad-proxy endpoints-tcp/m).every((i) => i <= rule));
+    const gone = scripts.map((script) => script.replaceAll(/^add element .*$/gm, ""));
+    const replaced = (i: number): boolean => gone[i] !== scripts[i];
+    assert.ok(at(/^delete element ip inroad-proxy endpoints-tcp/m).every((i) => i >= rule || replaced(i)));
+  }
+});

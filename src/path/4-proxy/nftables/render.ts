@@ -38,10 +38,11 @@ export function renderChange(previous: Pick<Rendered, "layout" | "units">, plan:
   const layout = layOut(previous.layout, plan.lists);
   const units = unitsOf(plan, layout, previous.units);
   const changes = changesOf(previous.units, units);
+  const pieces = (some: readonly Change[]): readonly Change[] => some.flatMap(inPieces);
   const script = (chunk: readonly Change[]): string => scriptOf(plan.family, chunk);
   const scripts = [
-    ...inChunks(changes, sizeOf, LARGEST_TRANSACTION).map(script),
-    ...inChunks(changes.flatMap(leftOver), sizeOf, LARGEST_TRANSACTION).map(script),
+    ...inChunks(pieces(changes), sizeOf, LARGEST_TRANSACTION).map(script),
+    ...inChunks(pieces(changes.flatMap(leftOver)), sizeOf, LARGEST_TRANSACTION).map(script),
   ];
   return { scripts, layout, units, retired: changes.flatMap(emptiedChains) };
 }
@@ -81,6 +82,23 @@ interface Change {
 }
 
 const noChange: Change = { chains: [], addMaps: [], deleteMaps: [], remove: [], add: [], removeLater: [] };
+
+/**
+ * A list of thousands of endpoints does not fit into one transaction: its endpoints change before its rule, which finds some of
+ * the new ones among the former ones meanwhile, and what the rule does not look up any more goes last.
+ */
+function inPieces(change: Change): readonly Change[] {
+  if (sizeOf(change) <= LARGEST_TRANSACTION) return [change];
+  const keyOf = ([set, element]: readonly [string, string]): string => `${set} ${element.split(" : ", 1)[0]}`;
+  const removed = new Map(change.remove.map((entry) => [keyOf(entry), entry]));
+  const added = change.add.map((entry) => {
+    const replaced = removed.get(keyOf(entry));
+    removed.delete(keyOf(entry));
+    return { ...noChange, add: [entry], remove: replaced === undefined ? [] : [replaced] };
+  });
+  const gone = [...removed.values()].map((entry) => ({ ...noChange, remove: [entry] }));
+  return [...added, { ...change, add: [], remove: [] }, ...gone];
+}
 
 function leftOver({ removeLater }: Change): readonly Change[] {
   return removeLater.length === 0 ? [] : [{ ...noChange, remove: removeLater }];
