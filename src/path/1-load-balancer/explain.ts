@@ -1,20 +1,11 @@
 /** Why a request from outside reaches which node: the public DNS, then the load balancer. */
 import { followPublicName } from "#model";
-import type {
-  Candidate,
-  Explanation,
-  Flow,
-  NodeModel,
-  Outcome,
-  Place,
-  ServiceModel,
-  Snapshot,
-  Step,
-} from "#model";
+import type { Explanation, Flow, NodeModel, Outcome, Place, ServiceModel, Snapshot, Step } from "#model";
 import { endpointText } from "#model";
-import { isIPv4 } from "#lib/ip";
+import { isInside, isIPv4 } from "#lib/ip";
 import { formatRecord } from "#wire/dns";
-import { addressFor, algorithmOf, isBalanced, passedOver } from "./plan.ts";
+import { isBalanced, planService, predictedHealth, sortedNodes } from "./plan.ts";
+import { outsideAddresses } from "./outside.ts";
 import { publicAnswer } from "./public-dns.ts";
 
 type OutsidePlace = Extract<Place, { at: "public-dns" | "edge" }>;
@@ -80,21 +71,20 @@ function toEdge(flow: Flow, addresses: readonly string[]): Outcome {
 }
 
 function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
-  const { address, port } = flow.destination;
+  const { address = "", port } = flow.destination;
+  const node = [...snapshot.nodes.values()].find(({ addresses }) => addresses.includes(address));
+  if (node !== undefined) return toNode(flow, node);
   const owners = [...snapshot.services.values()].filter(
-    (service) => isBalanced(service) && service.loadBalancerIPs.includes(address ?? ""),
+    (owner) => isBalanced(owner) && owner.loadBalancerIPs.includes(address),
   );
   const service = owners.find((owner) => hasPort(owner, flow));
-  if (service === undefined) return refused(flow, owners);
-  const candidates = [...snapshot.nodes.values()]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map((node): Candidate => ({
-      name: node.name,
-      address: addressFor(node, address ?? ""),
-      ...eligibility(service, node, address ?? ""),
-    }));
+  const planned = service && planService(service, sortedNodes(snapshot), predictedHealth(snapshot));
+  const vip = planned?.find(
+    (one) => one.address === address && one.port === port && one.protocol === flow.protocol,
+  );
+  if (service === undefined || vip === undefined) return refused(flow, owners);
+  const { algorithm, candidates } = vip;
   const eligible = candidates.filter((candidate) => candidate.eligible);
-  const algorithm = algorithmOf(service);
   const only = eligible.length === 1 ? eligible[0]?.name : undefined;
   const step: Step = {
     hop: "1-load-balancer",
@@ -128,24 +118,27 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
   return result([step], { kind: "next", alternatives });
 }
 
+/** The edge is on the nodes' network: their own addresses are open to the outside. */
+function toNode(flow: Flow, { name }: NodeModel): Explanation {
+  const to = endpointText(flow.destination);
+  const step: Step = {
+    hop: "1-load-balancer",
+    component: "edge",
+    action: "route",
+    from: flow.source.address,
+    to,
+    evaluated: [],
+    rewrites: [],
+    predicted: [`${to} by eth0 (${name})`],
+  };
+  const place = { at: "proxy", node: name, from: "outside" } as const;
+  return result([step], { kind: "next", alternatives: [{ name, place, flow }] });
+}
+
 function hasPort(service: ServiceModel, flow: Flow): boolean {
   return service.ports.some(
     ({ port, protocol }) => port === flow.destination.port && protocol === flow.protocol,
   );
-}
-
-/** As if every node were healthy: health is not in the snapshot. */
-function eligibility(
-  service: ServiceModel,
-  node: NodeModel,
-  vip: string,
-): { eligible: boolean; reason: string } {
-  const reason = passedOver(service, node, vip);
-  if (reason !== undefined) return { eligible: false, reason };
-  return {
-    eligible: true,
-    reason: service.externalTrafficPolicy === "Cluster" ? "healthy" : "has a ready endpoint",
-  };
 }
 
 function noNode(service: ServiceModel): Outcome {
@@ -157,25 +150,28 @@ function noNode(service: ServiceModel): Outcome {
 }
 
 function refused(flow: Flow, owners: readonly ServiceModel[]): Explanation {
-  const { address, port } = flow.destination;
+  const { address = "", port } = flow.destination;
   const [owner] = owners;
+  const isPooled = Object.values(outsideAddresses).some(({ pool }) => isInside(address, pool));
   const reason =
-    owner === undefined
-      ? `no Service of type LoadBalancer has the address ${address}`
-      : `Service ${nameOf(owner)} has no port ${port}/${flow.protocol} at ${address}`;
+    owner !== undefined
+      ? `Service ${nameOf(owner)} has no port ${port}/${flow.protocol} at ${address}`
+      : isPooled
+        ? `no Service of type LoadBalancer has the address ${address}`
+        : `no Service of type LoadBalancer has the address ${address}, and nothing leads there from outside`;
   const step: Step = {
     hop: "1-load-balancer",
-    component: "load balancer",
-    action: "refuse",
+    component: isPooled ? "load balancer" : "edge",
+    action: isPooled ? "refuse" : "route",
     from: flow.source.address,
-    to: endpointText(flow.destination),
+    to: isPooled ? endpointText(flow.destination) : "nobody",
     evaluated: owners.map((other) => ({
       what: `Service ${nameOf(other)}`,
       matched: false,
       why: `has no port ${port}/${flow.protocol}`,
     })),
     rewrites: [],
-    predicted: [],
+    predicted: isPooled ? [] : ["unreachable"],
   };
   const ports = owner?.ports.map((known) => `${known.port}/${known.protocol}`).join(", ");
   const mend =
