@@ -10,7 +10,7 @@ import type { NetNs } from "#kernel";
 import { codeOf } from "#lib/errors";
 import { familyOf } from "#lib/ip";
 import { silentLog } from "#lib/log";
-import type { Snapshot } from "#model";
+import type { Overlay, Snapshot } from "#model";
 import type { ProxyFacts } from "#path";
 import { createOutside, outsideAddresses, ruleWriter, startLoadBalancer } from "#path/load-balancer";
 import type { LoadBalancer } from "#path/load-balancer";
@@ -50,11 +50,11 @@ export interface PathLab {
 }
 
 /** Starts everything; what has been started is undone by `close`, last first. */
-export async function startPathLab(mode: LabMode): Promise<PathLab> {
+export async function startPathLab(mode: LabMode, overlay: Overlay): Promise<PathLab> {
   startNftThread();
   const undo: (() => unknown)[] = [];
   const source = settableSource(empty);
-  const settings = networkSettings(families, "vxlan");
+  const settings = networkSettings(families, overlay);
   const nodes = nodeNames.map((name, n) => identity(name, n, families));
   const network = startNodes({ nodes, source, log: silentLog, settings });
   undo.push(() => network.close());

@@ -19,15 +19,15 @@ const runs = Number(process.env["INROAD_RUNS"] ?? 8);
 /** For so long a counterexample is made smaller, in milliseconds. */
 const SHRINKING = 120_000;
 
-for (const [mode, share] of [
-  ["nftables", 1],
-  ["iptables-nft", 0.25],
+for (const { mode, overlay, share } of [
+  { mode: "nftables", overlay: "vxlan", share: 1 },
+  { mode: "iptables-nft", overlay: "host-gw", share: 0.25 },
 ] as const) {
-  describe(`prediction and packet over all hops, ${mode}`, () => {
+  describe(`prediction and packet over all hops, ${mode} and ${overlay}`, () => {
     let lab: PathLab;
     const tally: Tally = { unknown: 0, met: 0, refused: 0, silence: 0, inTurn: 0 };
     before(async () => {
-      lab = await startPathLab(mode);
+      lab = await startPathLab(mode, overlay);
     });
     after(() => lab.close());
 

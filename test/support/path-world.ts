@@ -174,20 +174,27 @@ function targetsOf(service: TestService): readonly Omit<PathFlow, "from">[] {
   });
 }
 
+const someScheduler = fc.constantFrom(undefined, undefined, undefined, "wrr", "sh", "lc");
+
 /** Clusters of every shape, and flows from everybody to every kind of address. */
 export const somePathCase: fc.Arbitrary<PathCase> = fc
   .record({
     services: clustersOn(stage),
+    schedulers: fc.record({ s0: someScheduler, s1: someScheduler, s2: someScheduler, s3: someScheduler }),
     // Half of the clusters have none: policies hide what the hops before them do.
     policies: fc.option(somePolicies, { nil: undefined, freq: 2 }),
     nodes: fc.record({ "node-a": someState, "node-b": someState, "node-c": someState }),
     flows: fc.array(someAimedFlow, { minLength: 1, maxLength: 60, size: "max" }),
   })
-  .map(({ policies, flows, ...rest }) => ({
-    ...rest,
+  .map(({ policies, flows, schedulers, services, nodes }) => ({
+    services: services.map((service) => {
+      const scheduler = Object.entries(schedulers).find(([name]) => name === service.name)?.[1];
+      return scheduler === undefined ? service : { ...service, scheduler };
+    }),
+    nodes,
     ...(policies === undefined ? {} : { policies: policies.policies, labels: policies.changes }),
     flows: flows.map(({ flow, aim }) => {
-      const service = rest.services.find(({ name }) => name === aim?.service);
+      const service = services.find(({ name }) => name === aim?.service);
       const targets = service === undefined ? [] : targetsOf(service);
       return { ...flow, ...targets[(aim?.which ?? 0) % Math.max(1, targets.length)] };
     }),
