@@ -28,8 +28,10 @@ if (node === undefined) {
   process.exit(2);
 }
 
-const bundle = join(root, "dist", "inroad.js");
-const source = join(root, "src", "cli", "main.ts");
+// Container runtimes start a network plugin by its file's name, without arguments.
+const isPlugin = process.env["CNI_COMMAND"] !== undefined && process.argv.length === 2;
+const bundle = join(root, "dist", isPlugin ? "cli-cni.js" : "inroad.js");
+const source = join(root, "src", "cli", isPlugin ? "cni.ts" : "main.ts");
 const main = existsSync(source) ? source : bundle;
 const args = ["--disable-warning=ExperimentalWarning", main, ...process.argv.slice(2)];
 

@@ -10,7 +10,13 @@ import { build, type OutputChunk } from "rolldown";
 import { bundleName } from "../src/lib/entry.ts";
 
 /** Files that processes and Workers start from, relative to src. */
-const started = ["cluster/main", "cluster/workers/ingress", "cluster/workers/dns", "kernel/nft-thread"];
+const started = [
+  "cli/cni",
+  "cluster/main",
+  "cluster/workers/ingress",
+  "cluster/workers/dns",
+  "kernel/nft-thread",
+];
 
 const root = join(import.meta.dirname, "..");
 const manifest: { dependencies: Record<string, string> } = JSON.parse(

@@ -29,13 +29,13 @@ const parts: Readonly<Record<string, Part>> = {
     concurrency: 2,
     timeout: 240_000,
   },
-  net: { files: ["test/net/*.test.ts"], place: "sandbox", concurrency: 1, timeout: 300_000 },
+  net: { files: ["test/net/*.test.ts"], place: "sandbox", concurrency: 1, timeout: 120_000 },
   e2e: { files: ["test/e2e/*.test.ts"], place: "here", concurrency: 1, timeout: 600_000 },
   vm: {
     files: ["test/net/proxy-{contract,evidence,ipvs,repair,round-robin,udp}.test.ts", "test/vm/*.test.ts"],
     place: "machine",
     concurrency: 1,
-    timeout: 120_000,
+    timeout: 300_000,
   },
 };
 

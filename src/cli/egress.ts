@@ -9,8 +9,10 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { findProgram, ipBatch, nft, run, setSysctls } from "#kernel";
 import { InroadError, messageOf } from "#lib/errors";
-import { numberToIPv4, parseCidr } from "#lib/ip";
-import { addresses, egressDevice, type EgressLink } from "#cluster";
+import { canonicalCidr, familyOf, numberToIPv4, parseCidr } from "#lib/ip";
+import { parseRange, rangesOverlap } from "#lib/ip-range";
+import type { AddressPool } from "#model";
+import { addresses, egressDevice, poolNetworks, type EgressLink } from "#cluster";
 
 const forwarding = "net/ipv4/ip_forward";
 const forwardingMark = "/run/inroad.forwarding";
@@ -27,15 +29,28 @@ export interface Egress {
   close(): Promise<void>;
 }
 
-/**
- * Opens the way out for the cluster whose first process is `init`, and whose home network is its descriptor `home`. Throws an InroadError that says why there is none.
- */
-export function openEgress(stateDir: string, init: number, home: number): Promise<Egress> {
-  const network = `/proc/${init}/fd/${home}`;
-  return process.getuid?.() === 0 ? throughHost(stateDir, network) : throughPasta(init, network);
+export interface EgressOptions {
+  /** The cluster's first process. */
+  readonly init: number;
+  /** Its descriptor of its home network. */
+  readonly home: number;
+  /** The host gets routes to them. */
+  readonly addressPools: readonly AddressPool[];
 }
 
-async function throughHost(stateDir: string, network: string): Promise<Egress> {
+/** Opens the way out for a cluster. Throws an InroadError that says why there is none. */
+export function openEgress(stateDir: string, { init, home, addressPools }: EgressOptions): Promise<Egress> {
+  const network = `/proc/${init}/fd/${home}`;
+  return process.getuid?.() === 0
+    ? throughHost(stateDir, network, addressPools)
+    : throughPasta(init, network);
+}
+
+async function throughHost(
+  stateDir: string,
+  network: string,
+  addressPools: readonly AddressPool[],
+): Promise<Egress> {
   const id = createHash("sha256").update(stateDir).digest();
   const change: HostChange = {
     table: `inroad-${id.toString("hex", 0, 4)}`,
@@ -59,21 +74,35 @@ async function throughHost(stateDir: string, network: string): Promise<Egress> {
     }
     `,
   );
-  const routed = await routePool(change.device, cluster);
+  const routed = await routePools(poolNetworks(addressPools), change.device, cluster);
   return {
     link: { address: `${cluster}/30`, gateway: host },
-    words: `pods reach the host's networks${routed ? `; the host reaches the load balancer's addresses (${addresses.pool})` : ""}`,
+    words: `pods reach the host's networks${routed.length > 0 ? `; the host reaches the load balancer's addresses (${routed.join(", ")})` : ""}`,
     close: () => undoEgress(stateDir),
   };
 }
 
-/** The first cluster gets the host's route to the pool; the others are reached by their published ports. */
-function routePool(device: string, via: string): Promise<boolean> {
-  const route = `route add ${addresses.pool} via ${via} dev ${device}`;
-  return ipBatch(undefined, [route]).then(
-    () => true,
-    () => false,
+/**
+ * The first cluster gets the host's routes to these networks; the others are reached by their published ports. Networks that the
+ * host itself is in stay as they are.
+ */
+async function routePools(pools: readonly string[], device: string, via: string): Promise<string[]> {
+  const own = Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).map(({ cidr }) => cidr ?? ""),
   );
+  const foreign = pools.filter(
+    (pool) => familyOf(pool) === "IPv4" && !own.some((cidr) => overlap(cidr, pool)),
+  );
+  const routes = foreign.map((pool) => `route add ${pool} via ${via} dev ${device}`);
+  return ipBatch(undefined, routes).then(
+    () => foreign,
+    () => [],
+  );
+}
+
+function overlap(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((cidr) => parseRange(canonicalCidr(cidr) ?? ""));
+  return one !== undefined && other !== undefined && rangesOverlap(one, other);
 }
 
 /** A /30 of the network for host links that no device of the host has. */

@@ -2,12 +2,12 @@
 import { Command, InvalidArgumentError } from "commander";
 import type { Fault, FaultKind } from "#model";
 import { ask } from "./control.ts";
-import { nameOption, outputOption } from "./options.ts";
+import { nameOption, outputOption, withNameBefore } from "./options.ts";
 
 const longestLatencyMs = 60_000;
 
 export function faultCommand(): Command {
-  return new Command("fault")
+  return withNameBefore(new Command("fault"))
     .description("break a part of a cluster on purpose: list what is broken, and heal it")
     .addCommand(
       kind("node-down", "cut a node off: its link, and its agent from the API server")

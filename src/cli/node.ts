@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { ask } from "./control.ts";
-import { nameOption } from "./options.ts";
+import { nameOption, withNameBefore } from "./options.ts";
 
 /** `inroad node add` and `inroad node remove`: the size of a running cluster. */
 export function nodeCommand(): Command {
@@ -22,7 +22,7 @@ export function nodeCommand(): Command {
       await ask(name, "/nodes/remove", { node });
       console.log(`node ${node} is gone`);
     });
-  return new Command("node")
+  return withNameBefore(new Command("node"))
     .description("let nodes join and leave a running cluster")
     .addCommand(add)
     .addCommand(remove);

@@ -1,9 +1,17 @@
-import { Option } from "commander";
+import { type Command, Option } from "commander";
 import type { ProxyMode } from "#path/proxy";
 
 /** `--name`, the same for every verb. */
 export function nameOption(): Option {
   return new Option("--name <name>", "the cluster's name").default("default");
+}
+
+/** Lets `--name` stand before a subcommand as well as after it. */
+export function withNameBefore(command: Command): Command {
+  return command.option("--name <name>", "the cluster's name").hook("preAction", (outer, inner) => {
+    const { name } = outer.opts<{ name?: string }>();
+    if (name !== undefined) inner.setOptionValue("name", name);
+  });
 }
 
 /** `-o`, with the formats a verb knows. */

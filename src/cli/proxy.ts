@@ -4,7 +4,6 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { startNftThread } from "#kernel";
 import { InroadError, messageOf } from "#lib/errors";
 import { canonicalCidr } from "#lib/ip";
-import { startComponent } from "./component.ts";
 import { requireMode } from "./doctor.ts";
 import { kubeconfigOptions, type KubeconfigOptions } from "./options.ts";
 
@@ -80,6 +79,7 @@ async function runProxy(command: ProxyCommandOptions): Promise<void> {
   requireMode(proxyMode);
   const kinds = ["services", "endpointslices", "nodes", "servicecidrs"];
   const options = { kubeconfig, domain, kinds, ...(context === undefined ? {} : { context }) };
+  const { startComponent } = await import("./component.ts");
   const { source, log, stopped, close } = await startComponent("proxy", options);
   const { startProxy } = await import("#path/proxy");
   startNftThread();

@@ -21,7 +21,7 @@ import {
   type ToCluster,
 } from "#cluster";
 import type { IpFamily } from "#lib/ip";
-import type { CommandMapping } from "#path/pod";
+import type { ConfigFile } from "./config-file.ts";
 import type { Egress } from "./egress.ts";
 import { createAuthority, kubeconfigText, type Authority } from "./identity.ts";
 import type { Loaded } from "./manifests.ts";
@@ -67,20 +67,19 @@ interface Prepared {
 }
 
 /** What the user's files say. */
-interface Input {
+interface Input extends ConfigFile {
   readonly loaded: Loaded;
-  readonly commands: readonly CommandMapping[];
 }
 
 /** Reads the user's files. Loaded when the cluster process is on its way: schema and YAML parser are large. */
 async function readInput(options: UpOptions): Promise<Input> {
-  const [{ loadManifests }, { loadMappings }] = await Promise.all([
+  const [{ loadManifests }, { loadConfigFile }] = await Promise.all([
     import("./manifests.ts"),
-    import("./mappings.ts"),
+    import("./config-file.ts"),
   ]);
   const loaded = loadManifests(options.filename);
   for (const warning of loaded.warnings) console.error(`warning: ${warning}`);
-  return { loaded, commands: loadMappings(options.config) };
+  return { loaded, ...loadConfigFile(options.config, familiesOf(options)) };
 }
 
 async function run(options: UpOptions, prepared: Prepared): Promise<number> {
@@ -95,16 +94,15 @@ async function run(options: UpOptions, prepared: Prepared): Promise<number> {
     child.once("error", (error) => resolve(error.message));
   });
   const ready = whenReady(child, (text) => writeSync(log, `${text}\n`));
-  const egress = inNamespaces ? openWayOut(stateDir, line, booted(child)) : hostsWayOut();
+  const read = readInput(options);
+  const egress = inNamespaces ? openWayOut(stateDir, line, booted(child), read) : hostsWayOut();
   const stopRequested = stopSignal();
   try {
-    const [authority, input] = await Promise.all([createAuthority(), readInput(options)]).catch(
-      (error: unknown) => {
-        // It has no orders yet, so there is nothing to take down in order.
-        child.kill("SIGKILL");
-        throw error;
-      },
-    );
+    const [authority, input] = await Promise.all([createAuthority(), read]).catch((error: unknown) => {
+      // It has no orders yet, so there is nothing to take down in order.
+      child.kill("SIGKILL");
+      throw error;
+    });
     equip(line, options, { ...prepared, ...input, authority });
     const first = await Promise.race([ready, exited, stopRequested]);
     if (typeof first === "string") return first === "stop" ? 0 : clusterDied(first, stateDir);
@@ -209,6 +207,7 @@ async function openWayOut(
   stateDir: string,
   line: Line,
   alive: Promise<number | undefined>,
+  input: Promise<Pick<Input, "addressPools">>,
 ): Promise<Pick<Egress, "words" | "close">> {
   const home = await alive;
   const { openEgress, undoEgress } = await import("./egress.ts");
@@ -216,7 +215,8 @@ async function openWayOut(
   try {
     if (init === undefined || home === undefined)
       throw new InroadError("NoEgress", "the cluster process is gone");
-    const egress = await openEgress(stateDir, init, home);
+    const { addressPools } = await input;
+    const egress = await openEgress(stateDir, { init, home, addressPools });
     line.say({ type: "egress", link: egress.link });
     return egress;
   } catch (error) {
@@ -326,8 +326,14 @@ function badPublish(text: string): InroadError {
   });
 }
 
-function configOf(options: UpOptions, { stateDir, published, commands }: Equipment): ClusterConfig {
-  const ipFamilies: readonly IpFamily[] = options.ipFamilies === "dual" ? ["IPv4", "IPv6"] : ["IPv4"];
+/** The primary one first. */
+function familiesOf({ ipFamilies }: UpOptions): readonly IpFamily[] {
+  return ipFamilies === "dual" ? ["IPv4", "IPv6"] : ["IPv4"];
+}
+
+function configOf(options: UpOptions, given: Equipment): ClusterConfig {
+  const { stateDir, published, commands, addressPools } = given;
+  const ipFamilies = familiesOf(options);
   return {
     name: options.name,
     domain: "cluster.local",
@@ -341,6 +347,7 @@ function configOf(options: UpOptions, { stateDir, published, commands }: Equipme
     root: process.getuid?.() === 0,
     upstreamDns: getServers(),
     commands,
+    addressPools,
   };
 }
 

@@ -36,7 +36,7 @@ export function upCommand(): Command {
     )
     .option(
       "--config <file>",
-      "which containers run which local command (default: ./inroad.yaml if it is there)",
+      "local commands for containers, pools of load-balancer addresses (default: ./inroad.yaml if it is there)",
     )
     .option("--data-dir <dir>", "keep the state of the API in this directory")
     .option("--detach", "return when the cluster is ready", false)

@@ -50,6 +50,7 @@ async function world(t: TestContext): Promise<World> {
     nameserver: dns.address,
     search: ["default.svc.cluster.local"],
     ndots: 5,
+    recordTypes: ["A"] as const,
   });
   const { hostname, port } = new URL(variables["INROAD_HTTP_PROXY"] ?? "");
   return {
@@ -102,6 +103,7 @@ test("a place has one proxy, however many ask for it at once; an address with an
     nameserver: "10.96.0.10",
     search: [`${namespace}.svc.cluster.local`],
     ndots: 5,
+    recordTypes: ["A"] as const,
   });
   const [one, same] = await Promise.all([proxies.variables(at("a")), proxies.variables(at("a"))]);
   assert.deepEqual(one, same);

@@ -91,7 +91,7 @@ export async function startCluster(start: Start, { host, identity, log }: Surrou
   const controllers = startControllers({
     client,
     log: log.child("controllers"),
-    lbPool: addresses.pool,
+    addressPools: config.addressPools,
     controllerName,
   });
   const balancer = startLoadBalancer({

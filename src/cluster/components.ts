@@ -40,6 +40,7 @@ export function components(
   const plan = (name: "ingress" | "dns", apiServer: string): ComponentPlan => ({
     script: scripts[name],
     data: ({ namespace, name: pod, uid }) => ({
+      ipFamilies: config.ipFamilies,
       pod: { namespace, name: pod, uid },
       domain: config.domain,
       controllerName,

@@ -1,5 +1,5 @@
 import { canonicalCidr } from "#lib/ip";
-import type { IpFamily, Overlay } from "#model";
+import type { AddressPool, IpFamily, Overlay } from "#model";
 import type { NodeIdentity } from "#path/node";
 import type { CommandMapping } from "#path/pod";
 import type { ProxyMode } from "#path/proxy";
@@ -25,6 +25,8 @@ export interface ClusterConfig {
   readonly upstreamDns: readonly string[];
   /** Local commands that stand for containers (`inroad.yaml`), as parsed by the command line. */
   readonly commands: readonly CommandMapping[];
+  /** What load balancers' addresses are given out of; they do not overlap each other, nor any other network. */
+  readonly addressPools: readonly AddressPool[];
 }
 
 export interface NodeConfig extends NodeIdentity {
@@ -51,7 +53,6 @@ export const addresses = {
   internetIPv6: "2001:db8:203:113::10",
   publicDns: "203.0.113.53",
   outside: "203.0.113.0/24",
-  pool: "203.0.113.128/25",
   /** Links between the host and clusters run by root (shared address space, RFC 6598), one /30 each. */
   hostLinks: "100.126.0.0/16",
 } as const;

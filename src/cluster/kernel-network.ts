@@ -10,7 +10,9 @@ import {
   startReaper,
   tcpListener,
 } from "#kernel";
+import { familyOf, isWithin } from "#lib/ip";
 import type { Log } from "#lib/log";
+import type { IpFamily } from "#model";
 import { createOutside, outsideAddresses, ruleWriter } from "#path/load-balancer";
 import { networkSettings, startNodes } from "#path/node";
 import { startProxy, type KernelMode } from "#path/proxy";
@@ -18,9 +20,22 @@ import { addresses, type ClusterConfig } from "./config.ts";
 import { useEgress } from "./egress.ts";
 import type { ClusterNetwork } from "./network.ts";
 import { writeResolver } from "./places.ts";
+import { poolNetworks } from "./pools.ts";
 
 /** Answers to the host go back through the edge, as its requests came: the edge must see both ways of a connection. */
 const hostRoute = { to: addresses.hostLinks, via: addresses.edge };
+
+/** Where the edge is on the nodes' network. */
+function edgeOf(family: IpFamily): string {
+  return outsideAddresses[family].edge.split("/")[0] ?? "";
+}
+
+/** Load-balancer addresses that do not lie in the outside network are the edge's affair, too: they must not leave by the way out. */
+function poolRoutes(pools: readonly string[], known: readonly { readonly to: string }[]) {
+  return pools
+    .filter((pool) => !known.some(({ to }) => isWithin(pool.split("/")[0] ?? "", to)))
+    .map((to) => ({ to, via: edgeOf(familyOf(to)) }));
+}
 
 /** Called early: what takes long in the kernel begins while the rest is loaded. */
 export function prepareKernel(): Promise<void> {
@@ -37,7 +52,9 @@ export async function createKernelNetwork(
 ): Promise<ClusterNetwork> {
   const home = homeNetNs();
   const base = networkSettings(config.ipFamilies, config.overlay);
-  const settings = { ...base, routes: [...base.routes, hostRoute] };
+  const pools = poolNetworks(config.addressPools);
+  const toEdge = poolRoutes(pools, base.routes);
+  const settings = { ...base, routes: [...base.routes, ...toEdge, hostRoute] };
   const network = startNodes({ nodes: config.nodes, source, settings, log: log.child("nodes") });
   await network.ready;
   // What no rule translated and no pod has must end here: it would leave for the host's networks otherwise.
@@ -49,10 +66,14 @@ export async function createKernelNetwork(
     home,
     bridge: settings.underlay.bridge,
     families: config.ipFamilies,
+    pools,
   });
   await ipBatch(edge, [`route add ${addresses.hostLinks} via ${addresses.control}`]);
-  const pools = config.ipFamilies.map((family) => outsideAddresses[family].pool);
-  const balance = ruleWriter(edge, pools);
+  await ipBatch(
+    home,
+    toEdge.map(({ to, via }) => `route add ${to} via ${via}`),
+  );
+  const balance = ruleWriter(edge, config.ipFamilies, pools);
   const nsOf = (node: string) => network.nodes.get(node)?.ns;
   return {
     home,

@@ -16,6 +16,7 @@ import {
   type LoopbackPlace,
 } from "#kernel";
 import { codeOf, InroadError, messageOf } from "#lib/errors";
+import { withoutContained } from "#lib/ip";
 import type { Log } from "#lib/log";
 import type { Snapshot } from "#model";
 import { steeringWriter } from "#path/load-balancer";
@@ -25,10 +26,12 @@ import { addresses, type ClusterConfig } from "./config.ts";
 import { createClientProxies } from "./client-proxy.ts";
 import type { BalancedConnection, ClusterNetwork } from "./network.ts";
 import { outsidePlace, podPlace } from "./places.ts";
+import { poolNetworks } from "./pools.ts";
 
 /** Finds addresses that no other cluster has. Throws `NoFreeNetwork`. */
 export function createLoopbackCluster(config: ClusterConfig, log: Log): ClusterNetwork {
-  const { map, apiListener } = claimNetwork(config);
+  const pools = poolNetworks(config.addressPools);
+  const { map, apiListener } = claimNetwork(config, pools);
   const nodes = new Map<string, ReturnType<typeof createLoopbackNode>>();
   const network = createLoopbackNetwork(map, () => [...nodes.values()].map(({ node }) => node));
   for (const node of config.nodes) nodes.set(node.name, createLoopbackNode(node, network));
@@ -83,12 +86,12 @@ export function createLoopbackCluster(config: ClusterConfig, log: Log): ClusterN
       proxies.delete(name);
     },
     settled: async () => undefined,
-    notes: (snapshot) => notesOf(map, snapshot),
+    notes: (snapshot) => notesOf(map, pools, snapshot),
   };
 }
 
 /** What users must know to find things: where the networks are, and which ports are not where they should be. */
-function notesOf(map: LoopbackMap, { services, policies }: Snapshot): string[] {
+function notesOf(map: LoopbackMap, pools: readonly string[], { services, policies }: Snapshot): string[] {
   const image = (address: string): string => imageOf(map, address) ?? address;
   const elsewhere = [...services.values()].flatMap(({ clusterIPs, loadBalancerIPs, ports }) =>
     [...clusterIPs, ...loadBalancerIPs].flatMap((address) =>
@@ -104,7 +107,7 @@ function notesOf(map: LoopbackMap, { services, policies }: Snapshot): string[] {
   );
   return [
     `no namespaces, IPv4 only: Services are at ${image("10.96.0.0")}/16, pods at ${image("10.244.0.0")}/16, ` +
-      `load balancers at ${image("203.0.113.128")}/25 of this host`,
+      `load balancers at ${pools.map((pool) => `${image(pool.split("/")[0] ?? "")}/${pool.split("/")[1]}`).join(", ")} of this host`,
     ...(map.moved
       ? [
           `ports below 1024 are not permitted here: port 80 is at ${imagePort(map, 80)}, 443 at ${imagePort(map, 443)}`,
@@ -124,11 +127,15 @@ interface Claimed {
 }
 
 /** Whoever listens at the image of the API server's address has the network. */
-function claimNetwork({ name, serviceCIDRs, ipFamilies, overlay }: ClusterConfig): Claimed {
+function claimNetwork(
+  { name, serviceCIDRs, ipFamilies, overlay }: ClusterConfig,
+  pools: readonly string[],
+): Claimed {
   const { podNetworks } = networkSettings(ipFamilies, overlay);
+  const outside = withoutContained([addresses.outside, ...pools]);
   const first = createHash("sha256").update(name).digest().readUInt16BE(0);
   for (let index = first; index < first + mostClusters; index += 1) {
-    const networks = layOut(index, [...serviceCIDRs, ...podNetworks, addresses.underlay, addresses.outside]);
+    const networks = layOut(index, [...serviceCIDRs, ...podNetworks, addresses.underlay, ...outside]);
     const place = { name: "home", address: addresses.control, map: { networks, moved: true } };
     try {
       const apiListener = tcpListener(place, addresses.control, addresses.apiPort);

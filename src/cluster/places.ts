@@ -19,9 +19,13 @@ export interface Place {
   readonly nameserver: string;
   readonly search: readonly string[];
   readonly ndots: number;
+  /** What requests from here ask the name server for, one after the other until there is an address. */
+  readonly recordTypes: readonly AddressType[];
   /** Set where the place is a pod. */
   readonly pod?: { readonly namespace: string; readonly name: string };
 }
+
+type AddressType = "A" | "AAAA";
 
 /** How a program comes to be at a place: into its namespace, or by variables that lead it to the place's proxy. */
 export type PlaceEntrance =
@@ -39,7 +43,10 @@ const podNdots = 5;
 /** Finds `internet`, `edge`, `node/NODE` or `pod/NAMESPACE/POD`. Throws `NoSuchPlace`. */
 export function findPlace(places: Places, text: string, domain: string): Place {
   const [kind = "", first = "", second = "", ...more] = text.split("/");
-  const inside = (ns: NetPlace): Place => ({ ns, nameserver: addresses.dnsService, search: [], ndots: 1 });
+  const inside = (ns: NetPlace): Place => ({
+    ...{ ns, nameserver: addresses.dnsService, search: [], ndots: 1 },
+    recordTypes: ["A"],
+  });
   if (more.length === 0) {
     if (text === "internet") return outsidePlace(places.internet);
     if (text === "edge") return outsidePlace(places.edge);
@@ -56,7 +63,7 @@ export function findPlace(places: Places, text: string, domain: string): Place {
 
 /** A place outside of the cluster: it asks the public DNS. */
 export function outsidePlace<Ns extends NetPlace>(ns: Ns): Place & { readonly ns: Ns } {
-  return { ns, nameserver: addresses.publicDns, search: [], ndots: 1 };
+  return { ns, nameserver: addresses.publicDns, search: [], ndots: 1, recordTypes: ["A", "AAAA"] };
 }
 
 /** A pod as a place, with the resolver that Kubernetes gives it. */
@@ -66,6 +73,7 @@ export function podPlace(pod: NonNullable<Place["pod"]>, ns: NetPlace, domain: s
     nameserver: addresses.dnsService,
     search: [`${pod.namespace}.svc.${domain}`, `svc.${domain}`, domain],
     ndots: podNdots,
+    recordTypes: ["A"],
     pod,
   };
 }

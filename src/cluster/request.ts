@@ -8,13 +8,10 @@ import { request as httpRequest } from "#lib/http";
 import { InroadError, codeOf, messageOf } from "#lib/errors";
 import { literalAddress } from "#lib/ip";
 import { endsOf, reachEnd, tcpConnect, udpSocket, type NetPlace } from "#kernel";
+import type { Place } from "./places.ts";
 import { resolveName, socketsFrom, type Resolution, type ResolverConfig } from "#serve/dns";
 
-export interface Sender {
-  readonly ns: NetPlace;
-  readonly nameserver: string;
-  readonly search: readonly string[];
-  readonly ndots: number;
+export interface Sender extends Place {
   readonly caCertificate: string;
 }
 
@@ -105,7 +102,7 @@ function ownId(headers: Readonly<Record<string, string>>): string | undefined {
 }
 
 /** The resolver of the place: its name server, its search list, its sockets. */
-function resolverOf(sender: Omit<Sender, "caCertificate">): ResolverConfig {
+function resolverOf(sender: Place): ResolverConfig {
   return {
     nameservers: [reachEnd(sender.ns, sender.nameserver, 53, "UDP")],
     search: sender.search,
@@ -120,17 +117,20 @@ function resolverOf(sender: Omit<Sender, "caCertificate">): ResolverConfig {
 
 /** The address that a name has for programs at a place; `localhost` is the place. Rejects with `NameNotResolved`. */
 export async function addressAt(
-  sender: Omit<Sender, "caCertificate">,
+  sender: Place,
   host: string,
   seen: { dns?: Resolution } = {},
 ): Promise<string> {
   const literal = literalAddress(host);
   if (literal !== undefined) return literal;
   if (host === "localhost") return "127.0.0.1";
-  const resolution = await resolveName(resolverOf(sender), host, "A");
-  seen.dns = resolution;
-  for (const record of resolution.records) if (record.type === "A") return record.address;
-  throw new InroadError("NameNotResolved", `${host}: ${resolution.outcome}`);
+  for (const type of sender.recordTypes) {
+    seen.dns = await resolveName(resolverOf(sender), host, type);
+    for (const record of seen.dns.records)
+      if (record.type === "A" || record.type === "AAAA") return record.address;
+    if (seen.dns.outcome !== "nodata") break;
+  }
+  throw new InroadError("NameNotResolved", `${host}: ${seen.dns?.outcome}`);
 }
 
 /** Completes TLS. A certificate that does not verify is reported, not refused: a trace explains it. */

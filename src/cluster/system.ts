@@ -50,6 +50,7 @@ export function systemObjects(ingressReplicas: number): KubeObject[] {
     ]),
     service("inroad-system", "inroad-ingress", "ingress", {
       type: "LoadBalancer",
+      ipFamilyPolicy: "PreferDualStack",
       externalTrafficPolicy: "Local",
       ports: [
         { name: "http", port: 80, protocol: "TCP", targetPort: "http" },

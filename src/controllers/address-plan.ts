@@ -1,112 +1,57 @@
-/** Which load-balancer address each Service has. Pure. */
-import { type Cidr, inCidr, numberToIPv4, parseCidr } from "#lib/ip";
+/** Which load-balancer addresses each Service has. Pure. */
+import { isForeignClass, type AddressPool } from "#model";
 import { objectKey } from "#client";
-import { byAge, isDeleting, type Service } from "./objects.ts";
-
-/** Services of another class belong to another implementation. */
-const ownClass = "inroad.dev/load-balancer";
-
-interface AddressProblem {
-  readonly reason: "AddressPoolExhausted" | "AddressNotInPool" | "AddressInUse";
-  readonly message: string;
-}
+import { addressesOf, demandOf, isOf, readPool } from "./address-demand.ts";
+import type { AddressProblem, Pool } from "./address-demand.ts";
+import { createLedger } from "./address-ledger.ts";
+import { byAge, byText, isDeleting, type Service } from "./objects.ts";
 
 export interface AddressDecision {
   readonly service: Service;
-  /** The address to have; undefined for none. */
-  readonly address: string | undefined;
-  readonly problem?: AddressProblem;
+  /** The addresses to have, in the order of the Service's families. */
+  readonly addresses: readonly string[];
+  /** Why there are not more. */
+  readonly problems: readonly AddressProblem[];
 }
 
 /**
- * Decides over all Services together: who has an address of the pool keeps it, requested addresses
- * (spec.loadBalancerIP) come next, then the others, oldest first, each the lowest free one. Services that are not
- * ours to serve are not in the answer.
+ * Decides over all Services together: who has an address of the pools keeps it, requested addresses come next, then the
+ * others, oldest first, each the lowest free one of the first pool that has any, or one that is shared with others of the same
+ * key. Services that are not ours to serve are not in the answer.
  */
-export function planAddresses(services: readonly Service[], poolText: string): AddressDecision[] {
-  const pool = parseCidr(poolText);
-  const taken = new Map<string, Service>();
-  const decisions: AddressDecision[] = [];
-  const waiting: Service[] = [];
-  const give = (service: Service, address: string): void => {
-    taken.set(address, service);
-    decisions.push({ service, address });
-  };
-  for (const service of services.toSorted(byAge)) {
-    const held = addressOf(service);
-    if (!isOurs(service)) {
-      const leftover = held !== undefined && inCidr(held, pool) && !hasForeignClass(service);
-      if (leftover && !isDeleting(service)) decisions.push({ service, address: undefined });
-    } else if (
-      held !== undefined &&
-      inCidr(held, pool) &&
-      !taken.has(held) &&
-      (requested(service) ?? held) === held
-    ) {
-      give(service, held);
-    } else {
-      waiting.push(service);
-    }
-  }
-  const demanding = waiting.filter((service) => requested(service) !== undefined);
-  for (const service of demanding) {
-    const address = requested(service) ?? "";
-    const problem = refusal(address, pool, poolText, taken.get(address));
-    if (problem === undefined) give(service, address);
-    else decisions.push({ service, address: undefined, problem });
-  }
-  for (const service of waiting.filter((service) => requested(service) === undefined)) {
-    const address = lowestFree(pool, taken);
-    if (address !== undefined) give(service, address);
-    else decisions.push({ service, address: undefined, problem: exhausted(poolText) });
-  }
-  return decisions;
-}
-
-/** The address that the Service's status shows. */
-export function addressOf(service: Service): string | undefined {
-  return service.status?.loadBalancer?.ingress?.[0]?.ip;
-}
-
-function requested(service: Service): string | undefined {
-  return service.spec?.loadBalancerIP || undefined;
-}
-
-function hasForeignClass(service: Service): boolean {
-  const { loadBalancerClass } = service.spec ?? {};
-  return loadBalancerClass !== undefined && loadBalancerClass !== ownClass;
+export function planAddresses(
+  services: readonly Service[],
+  addressPools: readonly AddressPool[],
+): AddressDecision[] {
+  const pools = addressPools.map(readPool);
+  const sorted = services.toSorted((a, b) => byText(objectKey(a), objectKey(b))).toSorted(byAge);
+  const demands = sorted.filter(isOurs).map((service) => demandOf(service, pools));
+  const ledger = createLedger();
+  const waiting = demands.flatMap(({ claims }) => claims).filter((claim) => !ledger.keep(claim));
+  for (const claim of waiting) if (claim.wanted !== undefined) ledger.grant(claim, claim.wanted);
+  for (const claim of waiting) if (claim.wanted === undefined) ledger.choose(claim);
+  return [
+    ...sorted
+      .filter((service) => isLeftover(service, pools))
+      .map((service) => ({ service, addresses: [], problems: [] })),
+    ...demands.map(({ service, claims, problems }) => ({
+      service,
+      addresses: claims.flatMap((claim) => ledger.given.get(claim) ?? []),
+      problems: [...problems, ...claims.flatMap((claim) => ledger.refused.get(claim) ?? [])],
+    })),
+  ];
 }
 
 function isOurs(service: Service): boolean {
-  return service.spec?.type === "LoadBalancer" && !isDeleting(service) && !hasForeignClass(service);
+  const { type, loadBalancerClass } = service.spec ?? {};
+  return type === "LoadBalancer" && !isDeleting(service) && !isForeignClass(loadBalancerClass);
 }
 
-function refusal(
-  address: string,
-  pool: Cidr,
-  poolText: string,
-  owner: Service | undefined,
-): AddressProblem | undefined {
-  if (!inCidr(address, pool)) {
-    const message = `spec.loadBalancerIP ${address} is not in the address pool ${poolText}; ask for one of the pool, or for none`;
-    return { reason: "AddressNotInPool", message };
-  }
-  if (owner === undefined) return undefined;
-  const message = `spec.loadBalancerIP ${address} belongs to Service ${objectKey(owner)}; ask for another one, or for none`;
-  return { reason: "AddressInUse", message };
-}
-
-function exhausted(poolText: string): AddressProblem {
-  const message = `no address of the pool ${poolText} is free; delete a Service of type LoadBalancer or use a larger pool`;
-  return { reason: "AddressPoolExhausted", message };
-}
-
-function lowestFree(pool: Cidr, taken: ReadonlyMap<string, Service>): string | undefined {
-  for (let offset = 0; offset < pool.size; offset += 1) {
-    const address = numberToIPv4(pool.base + offset);
-    // Old network equipment takes .0 and .255 for a network's own addresses, whatever its size.
-    const awkward = /\.(0|255)$/.test(address);
-    if (!awkward && !taken.has(address)) return address;
-  }
-  return undefined;
+/** It is no LoadBalancer any more, and still shows an address of ours. */
+function isLeftover(service: Service, pools: readonly Pool[]): boolean {
+  return (
+    service.spec?.type !== "LoadBalancer" &&
+    !isDeleting(service) &&
+    addressesOf(service).some((address) => pools.some((pool) => isOf(pool, address)))
+  );
 }

@@ -9,6 +9,7 @@ import {
   createSnapshotSource,
   systemClock,
 } from "#client";
+import type { AddressPool } from "#model";
 import type { Context } from "./context.ts";
 import { startDaemonSets } from "./daemon-set.ts";
 import { startDeployments } from "./deployment.ts";
@@ -28,8 +29,8 @@ import { startTaintEviction } from "./taint-eviction.ts";
 export interface ControllersOptions {
   readonly client: Client;
   readonly log: Log;
-  /** IPv4 network whose addresses Services of type LoadBalancer get: `203.0.113.128/25`. */
-  readonly lbPool: string;
+  /** Whose addresses Services of type LoadBalancer get. */
+  readonly addressPools: readonly AddressPool[];
   /** Cluster domain; `cluster.local` if not given. */
   readonly domain?: string;
   /** `spec.controller` of the IngressClasses that are ours; `inroad.dev/ingress` if not given. */
@@ -71,7 +72,7 @@ export function startControllers(options: ControllersOptions): Controllers {
     startScheduler(context),
     startEndpointSlices(context),
     startEndpointsMirror(context),
-    startServiceAddresses(context, options.lbPool),
+    startServiceAddresses(context, options.addressPools),
     startIngressStatus(context, source, options.ingressService ?? "inroad-system/inroad-ingress"),
     startNodeLifecycle(context, grace),
     startPodCollector(context, grace),

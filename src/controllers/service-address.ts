@@ -1,39 +1,48 @@
 /** The service address controller: Services of type LoadBalancer -> status.loadBalancer. */
 import { codeOf } from "#lib/errors";
 import type { Controller } from "#client";
-import { addressOf, planAddresses } from "./address-plan.ts";
+import type { AddressPool } from "#model";
+import { addressesOf, type AddressProblem } from "./address-demand.ts";
+import { planAddresses } from "./address-plan.ts";
 import { type Context, createWriter, recorderFor, startLoop } from "./context.ts";
-import { kind, type Service, subjectOf, uidOf } from "./objects.ts";
+import { kind, sameJson, type Service, subjectOf, uidOf } from "./objects.ts";
 
 const serviceKind = kind("v1", "Service");
 
-/** @param pool IPv4 network whose addresses are given out, `203.0.113.128/25` */
-export function startServiceAddresses(context: Context, pool: string): Controller {
+/** @param pools what addresses are given out of */
+export function startServiceAddresses(context: Context, pools: readonly AddressPool[]): Controller {
   const services = context.informers.of<Service>(serviceKind);
   const writer = createWriter(context.client);
   const recorder = recorderFor(context, "service-controller");
-  /** The problem last told of a Service, by UID: an event for each change, not for each look. */
-  const told = new Map<string, string>();
+  /** The problems last told of a Service, by UID: an event for each change, not for each look. */
+  const told = new Map<string, ReadonlySet<string>>();
 
-  const setAddress = async (service: Service, address: string | undefined): Promise<void> => {
-    const loadBalancer = { ingress: address === undefined ? null : [{ ip: address, ipMode: "VIP" }] };
-    await writer.patch(services, service, { status: { loadBalancer } }, "status");
-    const message =
-      address === undefined ? "Released the load-balancer address" : `Assigned address ${address}`;
-    const reason = address === undefined ? "DeletedLoadBalancer" : "EnsuredLoadBalancer";
+  const tell = (service: Service, problems: readonly AddressProblem[]): void => {
+    const before = told.get(uidOf(service));
+    if (problems.length === 0) told.delete(uidOf(service));
+    else told.set(uidOf(service), new Set(problems.map(({ message }) => message)));
+    for (const { reason, message } of problems) {
+      if (before?.has(message) === true) continue;
+      recorder.event(subjectOf(serviceKind, service), "Warning", reason, message);
+    }
+  };
+  const setAddresses = async (service: Service, addresses: readonly string[]): Promise<void> => {
+    const entries = addresses.map((ip) => ({ ip, ipMode: "VIP" }));
+    const status = { loadBalancer: { ingress: entries.length === 0 ? null : entries } };
+    await writer.patch(services, service, { status }, "status");
+    const [reason, message] =
+      addresses.length === 0
+        ? ["DeletedLoadBalancer", "Released the load-balancer address"]
+        : ["EnsuredLoadBalancer", `Assigned address ${addresses.join(" and ")}`];
     recorder.event(subjectOf(serviceKind, service), "Normal", reason, message);
   };
   // One key for all: a free address is a matter of all Services together.
   const reconcile = async (): Promise<void> => {
     const candidates = services.list().filter((service) => isCandidate(service));
-    for (const { service, address, problem } of planAddresses(candidates, pool)) {
-      if (problem === undefined) told.delete(uidOf(service));
-      else if (told.get(uidOf(service)) !== problem.message) {
-        told.set(uidOf(service), problem.message);
-        recorder.event(subjectOf(serviceKind, service), "Warning", problem.reason, problem.message);
-      }
-      if (address === addressOf(service)) continue;
-      await setAddress(service, address).catch((error: unknown) => {
+    for (const { service, addresses, problems } of planAddresses(candidates, pools)) {
+      tell(service, problems);
+      if (sameJson(addresses, addressesOf(service))) continue;
+      await setAddresses(service, addresses).catch((error: unknown) => {
         if (codeOf(error) !== "NotFound") throw error;
       });
     }
@@ -48,5 +57,5 @@ export function startServiceAddresses(context: Context, pool: string): Controlle
 }
 
 function isCandidate(service: Service): boolean {
-  return service.spec?.type === "LoadBalancer" || addressOf(service) !== undefined;
+  return service.spec?.type === "LoadBalancer" || addressesOf(service).length > 0;
 }

@@ -1,6 +1,7 @@
 /** Support for tests: controllers on an API server, and a stand-in for the node agents. */
 import type { KubeObject } from "#kube";
 import { silentLog } from "#lib/log";
+import type { AddressPool } from "#model";
 import { type Client, type Clock, createClient, createInformers, systemClock, type Transport } from "#client";
 import { startControllers } from "./index.ts";
 import { isDeleting, isReady, isTerminal, kind, nameOf, namespaceOf, type Pod, wireTime } from "./objects.ts";
@@ -34,13 +35,13 @@ const watched = [
 
 export async function startTestCluster(
   transport: Transport,
-  options: { readonly clock?: Clock; readonly lbPool?: string } = {},
+  options: { readonly clock?: Clock; readonly addressPools?: readonly AddressPool[] } = {},
 ): Promise<TestCluster> {
-  const { clock = systemClock, lbPool = "203.0.113.128/25" } = options;
+  const { clock = systemClock, addressPools = [] } = options;
   const client = createClient(transport);
   const informers = createInformers(client);
   const waiters = new Set<() => void>();
-  const controllers = startControllers({ client, log: silentLog, clock, lbPool });
+  const controllers = startControllers({ client, log: silentLog, clock, addressPools });
   for (const [version, name] of watched) {
     informers.of(kind(version, name)).onChange(() => {
       for (const look of waiters) look();

@@ -23,7 +23,9 @@ beforeEach(async () => {
     debugToken: "",
   });
   const transport = api.transport({ name: "controllers", groups: ["system:masters"] });
-  cluster = await startTestCluster(transport, { lbPool: "203.0.113.128/31" });
+  cluster = await startTestCluster(transport, {
+    addressPools: [{ name: "default", addresses: ["203.0.113.128/31"], autoAssign: true }],
+  });
   await cluster.addNode("node-a");
 });
 

@@ -1,5 +1,5 @@
 export type { CommandResult, ConntrackEntry, LoopbackPlace, NetNs, NetPlace, Tuple } from "./types.ts";
-export { closeNetNs, createNetNs, enterNetNs, homeNetNs, inNetNs } from "./netns.ts";
+export { closeNetNs, createNetNs, enterNetNs, homeNetNs, inNetNs, isSameNetNs, openNetNs } from "./netns.ts";
 export {
   clusterEnd,
   connectOptions,
@@ -19,8 +19,10 @@ export type { Claim, DatagramFlow, LoopbackNetwork, ServiceEnd, Steering } from 
 export { openUdpBatch } from "./udp-batch.ts";
 export { findProgram } from "./programs.ts";
 export { run, spawnIn } from "./run.ts";
-export { bridgeBatch, getSysctl, ipBatch, routeGet, setSysctls } from "./network.ts";
+export { bridgeBatch, getSysctl, hasLink, ipBatch, routeGet, setSysctls } from "./network.ts";
 export type { RouteTo } from "./network.ts";
+export { showLink, showRoutes } from "./show.ts";
+export type { ShownLink, ShownRoute } from "./show.ts";
 export { startNftThread } from "./nft-worker.ts";
 export { iptablesRestore, nft } from "./rules.ts";
 export type { NftOptions } from "./rules.ts";

@@ -73,18 +73,24 @@ export function unshareNetNs(name: string): void {
 /**
  * A socket in the thread's current namespace, non-blocking, closed on exec, with SO_REUSEADDR, bound to an IP
  * literal and port (0 lets the kernel choose) unless `bind` is left out; `backlog` makes it listen. With `connects` a
- * port of 0 is chosen when it connects, so that one port may serve connections to several ends (ip(7)).
+ * port of 0 is chosen when it connects, so that one port may serve connections to several ends (ip(7)). An IPv6 socket takes
+ * connections of IPv4 with `bothFamilies` only.
  */
 export function openSocket(
   type: "tcp" | "udp",
   family: 4 | 6,
-  options: { bind?: { address: string; port: number }; backlog?: number; connects?: boolean },
+  options: {
+    readonly bind?: { readonly address: string; readonly port: number };
+    readonly backlog?: number;
+    readonly connects?: boolean;
+    readonly bothFamilies?: boolean;
+  },
 ): number {
   const kind = (type === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = check(libc.socket(family === 4 ? AF_INET : AF_INET6, kind, 0), "socket");
   try {
     setFlag(fd, SOL_SOCKET, SO_REUSEADDR);
-    if (family === 6) setFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+    if (family === 6) setFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.bothFamilies === true ? 0 : 1);
     if (options.bind !== undefined) {
       const { address, port } = options.bind;
       if (options.connects === true && port === 0 && family === 4)

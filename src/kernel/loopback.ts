@@ -58,7 +58,7 @@ export function layOut(index: number, networks: readonly string[]): readonly Map
         "NoRoom",
         `${networks.join(", ")} are too many addresses for --proxy-mode userspace`,
         {
-          mend: "Services and pods may have a /16 each",
+          mend: "Services and pods may have a /16 each, the load balancer's pools a /17 together",
         },
       );
     });

@@ -2,10 +2,14 @@
  * Network namespaces of this thread. setns(2) acts on one thread; everything here is synchronous, so no other
  * code of the thread ever runs in a foreign namespace.
  */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fstatSync, openSync, statfsSync } from "node:fs";
+import { InroadError, messageOf } from "#lib/errors";
 import { setNetNs, unshareNetNs } from "./libc.ts";
 import { isLoopback } from "./loopback.ts";
 import type { LoopbackPlace, NetNs, NetPlace } from "./types.ts";
+
+/** Of the file system that namespaces are files of (linux/magic.h). */
+const NSFS_MAGIC = 0x6e736673;
 
 let home: NetNs | undefined;
 let current: NetNs | undefined;
@@ -30,6 +34,30 @@ export function createNetNs(name: string): NetNs {
   } finally {
     returnTo(back);
   }
+}
+
+/**
+ * A handle to the network namespace at a path: /run/netns/NAME, /proc/PID/ns/net. Nothing but a namespace is opened.
+ * @throws InroadError `NotANamespace`, or the errno's name (`ENOENT`).
+ */
+export function openNetNs(path: string): NetNs {
+  if (statfsSync(path).type !== NSFS_MAGIC)
+    throw new InroadError("NotANamespace", `${path} is no network namespace`);
+  const fd = openSync(path, "r");
+  const ns = { name: path, fd, path: `/proc/${process.pid}/fd/${fd}` };
+  try {
+    // Only a network namespace can be entered as one.
+    inNetNs(ns, () => undefined);
+    return ns;
+  } catch (error) {
+    closeSync(fd);
+    throw new InroadError("NotANamespace", messageOf(error));
+  }
+}
+
+/** Whether two handles are of one namespace. */
+export function isSameNetNs(one: NetNs, other: NetNs): boolean {
+  return fstatSync(one.fd).ino === fstatSync(other.fd).ino;
 }
 
 /** Gives the handle up. Sockets and processes inside keep the namespace alive until they end. */

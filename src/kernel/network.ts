@@ -102,6 +102,11 @@ function failed(program: Program, ns: NetNs | undefined, line: string, said: str
   return new InroadError("IpFailed", `${program} ${line}: ${said}`, { where: ns?.name ?? "home" });
 }
 
+/** Whether a namespace has a device of this name. */
+export function hasLink(ns: NetNs | undefined, name: string): boolean {
+  return inNetNs(ns, () => deviceIndex(name) !== 0);
+}
+
 /**
  * Writes sysctls of a namespace: keys as below /proc/sys (`net/ipv4/ip_forward`), in the given order.
  * @throws InroadError with the errno's name (`ENOENT`: this kernel does not know it).

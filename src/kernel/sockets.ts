@@ -26,6 +26,16 @@ export function tcpListener(place: NetPlace | undefined, address: string, port: 
   });
 }
 
+/**
+ * A listening TCP socket for all addresses of this thread's namespace, of both families: clients of IPv4 have addresses such
+ * as `::ffff:10.0.0.1` there (RFC 4291 2.5.5.2). Errors as `tcpListener`.
+ */
+export function dualListener(port: number): number {
+  return open(undefined, `listen on TCP [::]:${port}`, () =>
+    openSocket("tcp", 6, { bind: { address: "::", port }, backlog: BACKLOG, bothFamilies: true }),
+  );
+}
+
 /** A UDP socket at a place, for `dgram.Socket.bind({ fd })`. Parameters and errors as `tcpListener`. */
 export function udpSocket(place: NetPlace | undefined, address: string, port: number): number {
   return open(place, `open UDP ${address}:${port}`, () => {

@@ -3,6 +3,7 @@ import type { KubeObject } from "#kube";
 import type { ServicePort as WirePort } from "kubernetes-types/core/v1.js";
 import type { Endpoint as WireEndpoint, EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { addressOrder, canonicalAddress, canonicalCidr, familyOf } from "#lib/ip";
+import { isForeignClass } from "./address-request.ts";
 import { protocolOf } from "./compile-pods.ts";
 import { byText, keyOf, nameOf, namespaceOf } from "./objects.ts";
 import type { Endpoint, Scheduler, ServiceModel, ServicePort } from "./types.ts";
@@ -87,6 +88,7 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
       : { healthCheckNodePort: spec.healthCheckNodePort }),
     ...affinityOf(spec),
     ...addressListsOf(spec),
+    ...(isForeignClass(spec?.loadBalancerClass) ? { foreignClass: spec?.loadBalancerClass ?? "" } : {}),
     ...schedulerOf(object),
     publishNotReadyAddresses: spec?.publishNotReadyAddresses ?? false,
     ...changedAt(slices),

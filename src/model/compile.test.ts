@@ -207,6 +207,18 @@ test("a load-balancer address in mode Proxy is not for the nodes' rules", () => 
   assert.deepEqual(snapshot.services.get("default/api-service")?.loadBalancerIPs, ["2.2.2.2"]);
 });
 
+test("only the class of another load balancer is taken over", () => {
+  const classOf = (loadBalancerClass: string): string | undefined => {
+    const more = { type: "LoadBalancer", loadBalancerClass };
+    const lb = service("api-service", { app: "api" }, { clusterIP: "10.96.1.1", more });
+    return exampleSnapshot({ services: [lb] }).services.get("default/api-service")?.foreignClass;
+  };
+  assert.deepEqual(["example.com/lb", "inroad.dev/load-balancer"].map(classOf), [
+    "example.com/lb",
+    undefined,
+  ]);
+});
+
 test("a headless Service without ports keeps its endpoints for DNS", () => {
   const headless = service("db", { app: "api" }, { clusterIP: "None", more: { ports: [] } });
   const snapshot = exampleSnapshot({ services: [headless], endpointSlices: [slice("db", apiPods, [])] });

@@ -1,6 +1,7 @@
 /** What should be known about a Service: selectors and ports that lead nowhere, and fields that are not implemented. */
 import type { KubeObject } from "#kube";
 import type { Service } from "kubernetes-types/core/v1.js";
+import { isFollowed, overruledNotes } from "./address-request.ts";
 import { annotationFindings, readAnnotations } from "./external-dns.ts";
 import type { PodIndex } from "./pod-index.ts";
 import { schedulerAnnotation } from "./compile-services.ts";
@@ -20,6 +21,7 @@ export function serviceFindings(
     ...fieldNotes(object),
     ...schedulerNotes(object),
     ...annotationNotes(object),
+    ...overruledNotes(object),
   ];
   return [
     ...notes.map((note) => ({ ...note, object: ref })),
@@ -173,6 +175,7 @@ const routingAnnotations: readonly (readonly [prefix: string, product: string])[
 
 function annotationNotes(object: KubeObject): Note[] {
   return Object.keys(object.metadata?.annotations ?? {})
+    .filter((key) => !isFollowed(key))
     .sort()
     .flatMap((key) => {
       const known = routingAnnotations.find(([prefix]) => key.startsWith(prefix));

@@ -102,6 +102,17 @@ test("annotations of a Service by which other products route are reported", () =
   ]);
 });
 
+test("annotations of MetalLB that are followed are no findings, all others could change routing", () => {
+  const of = (annotations: Record<string, string>) =>
+    codes(aboutService({ clusterIP: "10.96.1.1" }, { app: "api" }, annotations));
+  assert.deepEqual(of({ "metallb.io/address-pool": "a", "metallb.universe.tf/allow-shared-ip": "k" }), []);
+  for (const prefix of ["metallb.io/", "metallb.universe.tf/"])
+    assert.deepEqual(of({ [`${prefix}allow-everything`]: "x" }), ["UnknownAnnotation affects routing"]);
+  assert.deepEqual(of({ "metallb.io/address-pool": "a", "metallb.universe.tf/address-pool": "b" }), [
+    "AnnotationOverruled",
+  ]);
+});
+
 /** Annotations of an Ingress, and how many of them could change routing. */
 const annotations: readonly (readonly [key: string, count: number])[] = [
   ["nginx.ingress.kubernetes.io/rewrite-target", 1],

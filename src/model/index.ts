@@ -9,7 +9,8 @@ export { endpointText, placeName } from "./flow-text.ts";
 export { describeFault } from "./faults.ts";
 export type { Fault, FaultKind } from "./faults.ts";
 export { findingsAbout } from "./findings.ts";
-export { followPublicName, publicName } from "./public-names.ts";
+export { addressRequest, isForeignClass, loadBalancerClass, sharingAnnotation } from "./address-request.ts";
+export { followPublicName, preferredAddresses, publicName } from "./public-names.ts";
 export { selects } from "./pod-index.ts";
 export {
   decideDirection,

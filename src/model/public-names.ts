@@ -3,7 +3,7 @@
  * would publish them.
  */
 import type { KubeObject } from "#kube";
-import { addressOrder, canonicalAddress } from "#lib/ip";
+import { addressOrder, canonicalAddress, isIPv4 } from "#lib/ip";
 import { isTarget, readAnnotations, validName } from "./external-dns.ts";
 import { perObject } from "./memo.ts";
 import { byText } from "./objects.ts";
@@ -55,6 +55,12 @@ export function followPublicName(
     name = entry.alias;
   }
   return { aliases, end: undefined };
+}
+
+/** The addresses of a name that requests go to: those of IPv4 where there are any, as the vantage point outside prefers them. */
+export function preferredAddresses({ addresses }: PublicName): readonly string[] {
+  const ipv4 = addresses.filter(isIPv4);
+  return ipv4.length > 0 ? ipv4 : addresses;
 }
 
 export interface PublicAlias {

@@ -119,6 +119,15 @@ export interface ServicePort {
   readonly endpoints: readonly Endpoint[];
 }
 
+/** Addresses that load balancers are given. */
+export interface AddressPool {
+  readonly name: string;
+  /** Networks (`203.0.113.128/25`) and ranges (`203.0.113.200-203.0.113.210`) of either family, in the order of use. */
+  readonly addresses: readonly string[];
+  /** Whether Services that ask for no pool get addresses of it; otherwise only those that name it, or an address of it. */
+  readonly autoAssign: boolean;
+}
+
 export interface ServiceModel {
   readonly namespace: string;
   readonly name: string;
@@ -131,6 +140,8 @@ export interface ServiceModel {
   readonly ports: readonly ServicePort[];
   /** status.loadBalancer.ingress[].ip with ipMode VIP (the default). */
   readonly loadBalancerIPs: readonly string[];
+  /** spec.loadBalancerClass, if it is that of another implementation: the load balancer leaves its addresses alone. */
+  readonly foreignClass?: string;
   /** spec.externalIPs; the proxy serves them only where it is told to (CVE-2020-8554). */
   readonly externalIPs?: readonly string[];
   /** spec.loadBalancerSourceRanges, canonical: who may reach the load-balancer addresses. Absent: everybody. */

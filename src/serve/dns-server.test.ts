@@ -15,28 +15,11 @@ import {
 } from "#wire/dns";
 import type { DnsHandler } from "./dns-answer.ts";
 import { startDnsServer, type DnsServerOptions } from "./dns-server.ts";
+import { queryBytes } from "./dns-testing.ts";
 
 const loopback = { address: "127.0.0.1", port: 0 };
 
-function queryOf(name: string, changes: Partial<Message> = {}): Message {
-  return {
-    id: 4711,
-    response: false,
-    opcode: 0,
-    authoritative: false,
-    truncated: false,
-    recursionDesired: true,
-    recursionAvailable: false,
-    authenticData: false,
-    checkingDisabled: false,
-    rcode: 0,
-    questions: [{ name, type: "A", class: 1 }],
-    answers: [],
-    authorities: [],
-    additionals: [],
-    ...changes,
-  };
-}
+const queryOf = (name: string, changes: Partial<Message> = {}): Uint8Array => queryBytes(name, 4711, changes);
 
 const address = (name: string, last: number): ResourceRecord => ({
   name,
@@ -83,7 +66,7 @@ async function askTcp(port: number, bytes: Uint8Array): Promise<Message[]> {
 
 test("a query by UDP is answered with its id, question and flags", async (t) => {
   const { udp } = await serve(t);
-  const reply = await askUdp(udp, encodeMessage(queryOf("API.test.")));
+  const reply = await askUdp(udp, queryOf("API.test."));
   assert.deepEqual([reply.id, reply.response, reply.recursionDesired], [4711, true, true]);
   assert.deepEqual(reply.questions, [{ name: "API.test.", type: "A", class: 1 }]);
   assert.deepEqual(formatAnswer(reply), ["NOERROR aa", "API.test. 5 IN A 10.244.0.0"]);
@@ -99,7 +82,7 @@ test("a large answer by UDP is cut at 512 bytes, at the client's EDNS size, and 
     [12, 29],
   ] as const) {
     const edns = udpSize === undefined ? {} : { edns: { udpSize, version: 0, dnssecOk: false } };
-    const reply = await askUdp(udp, encodeMessage(queryOf("200.test.", edns)));
+    const reply = await askUdp(udp, queryOf("200.test.", edns));
     assert.deepEqual([reply.truncated, reply.answers.length], [true, count]);
     assert.equal(reply.edns?.udpSize, udpSize === undefined ? undefined : 1232);
   }
@@ -107,14 +90,14 @@ test("a large answer by UDP is cut at 512 bytes, at the client's EDNS size, and 
 
 test("the same large answer is whole by TCP", async (t) => {
   const { tcp } = await serve(t);
-  const [reply] = await askTcp(tcp, frame(encodeMessage(queryOf("200.test."))));
+  const [reply] = await askTcp(tcp, frame(queryOf("200.test.")));
   assert.deepEqual([reply?.truncated, reply?.answers.length], [false, 200]);
 });
 
 test("pipelined queries on one connection are all answered, a slow one does not hold up the others", async (t) => {
   const { tcp } = await serve(t);
   const queries = ["slow.", ...Array.from({ length: 300 }, (_, i) => `${i + 1}.test.`)];
-  const bytes = queries.map((name, id) => frame(encodeMessage(queryOf(name, { id }))));
+  const bytes = queries.map((name, id) => frame(queryOf(name, { id })));
   const replies = await askTcp(tcp, Buffer.concat(bytes));
   assert.deepEqual(
     replies.map((reply) => reply.id).sort((a, b) => a - b),
@@ -126,7 +109,7 @@ test("pipelined queries on one connection are all answered, a slow one does not 
 test("a query that arrives byte by byte is answered", async (t) => {
   const { tcp } = await serve(t);
   const socket = connect({ port: tcp, host: "127.0.0.1", noDelay: true });
-  for (const byte of frame(encodeMessage(queryOf("1.test.")))) {
+  for (const byte of frame(queryOf("1.test."))) {
     await new Promise((resolve) => socket.write(Uint8Array.of(byte), resolve));
   }
   const [chunk] = await once(socket, "data");
@@ -138,13 +121,13 @@ test("bad queries get the response code for what is wrong with them", async (t) 
   const { udp } = await serve(t);
   const question = { name: "1.test.", type: "A", class: 1 };
   const cases: readonly (readonly [string, Uint8Array])[] = [
-    ["SERVFAIL", encodeMessage(queryOf("bad."))],
-    ["FORMERR", encodeMessage(queryOf("1.test.", { questions: [] }))],
-    ["FORMERR", encodeMessage(queryOf("1.test.", { questions: [question, question] }))],
-    ["FORMERR", encodeMessage(queryOf("1.test.")).subarray(0, 20)],
-    ["NOTIMP", encodeMessage(queryOf("1.test.", { opcode: 4 }))],
-    ["REFUSED", encodeMessage(queryOf("1.test.", { questions: [{ ...question, class: 3 }] }))],
-    ["BADVERS", encodeMessage(queryOf("1.test.", { edns: { udpSize: 512, version: 1, dnssecOk: false } }))],
+    ["SERVFAIL", queryOf("bad.")],
+    ["FORMERR", queryOf("1.test.", { questions: [] })],
+    ["FORMERR", queryOf("1.test.", { questions: [question, question] })],
+    ["FORMERR", queryOf("1.test.").subarray(0, 20)],
+    ["NOTIMP", queryOf("1.test.", { opcode: 4 })],
+    ["REFUSED", queryOf("1.test.", { questions: [{ ...question, class: 3 }] })],
+    ["BADVERS", queryOf("1.test.", { edns: { udpSize: 512, version: 1, dnssecOk: false } })],
   ];
   for (const [code, bytes] of cases) {
     const reply = await askUdp(udp, bytes);
@@ -157,10 +140,10 @@ test("responses and bytes without a header are not answered, and the server live
   const socket = createSocket("udp4");
   const replies: Message[] = [];
   socket.on("message", (bytes) => replies.push(decodeMessage(bytes)));
-  for (const bytes of [Uint8Array.of(1, 2), encodeMessage(queryOf("1.test.", { response: true }))]) {
+  for (const bytes of [Uint8Array.of(1, 2), queryOf("1.test.", { response: true })]) {
     socket.send(bytes, udp, "127.0.0.1");
   }
-  socket.send(encodeMessage(queryOf("2.test.")), udp, "127.0.0.1");
+  socket.send(queryOf("2.test."), udp, "127.0.0.1");
   await once(socket, "message");
   socket.close();
   assert.equal(replies.length, 1);
@@ -177,9 +160,9 @@ test("a handler may answer with bytes; too long for UDP, they become TC", async 
         answers: Array.from({ length: 99 }, (_, i) => address(question.name, i)),
       }),
   });
-  const reply = await askUdp(udp, encodeMessage(queryOf("big.test.")));
+  const reply = await askUdp(udp, queryOf("big.test."));
   assert.deepEqual([reply.truncated, reply.answers.length], [true, 0]);
-  const [whole] = await askTcp(tcp, frame(encodeMessage(queryOf("big.test."))));
+  const [whole] = await askTcp(tcp, frame(queryOf("big.test.")));
   assert.equal(whole?.answers.length, 99);
 });
 

@@ -50,6 +50,13 @@ test("an IPv6 address in a URL is taken without its brackets, and the source is 
   assert.equal(start.flow.http?.host, "[2001:db8:203:113::80]:8080");
 });
 
+test("the internet sends by IPv6 to a name that has no other address", () => {
+  const publicNames = new Map([["six.example", { addresses: ["2001:db8:203:113:8000::1"] }]]);
+  const start = startOf({ ...snapshot, publicNames }, { ...request, url: "http://six.example/" }, {});
+  assert.equal(start.place.at, "public-dns");
+  assert.deepEqual(start.flow.source, { address: "2001:db8:203:113::10" });
+});
+
 test("a node sends to pods of another one from its tunnel end, or from its own address with plain routes", () => {
   const from = (overlay: "vxlan" | "host-gw"): string => {
     const nodes = [...snapshot.nodes].map(([name, node]) => [name, { ...node, overlay }] as const);

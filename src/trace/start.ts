@@ -1,6 +1,7 @@
 /** Where a request begins: the first place, and the flow as it leaves the client. */
 import { InroadError } from "#lib/errors";
 import { addressAt, familyOf, isWithin, literalAddress } from "#lib/ip";
+import { followPublicName, preferredAddresses } from "#model";
 import type { Fault, Flow, NodeModel, Place, PodModel, Snapshot } from "#model";
 import type { Here, ProxyFacts } from "#path";
 import type { TraceRequest } from "./types.ts";
@@ -19,7 +20,7 @@ export interface PredictOptions {
 export function startOf(snapshot: Snapshot, request: TraceRequest, options: PredictOptions): Here {
   const url = parseUrl(request.url);
   const address = literalAddress(url.hostname);
-  const origin = originOf(snapshot, request, address, options);
+  const origin = originOf(snapshot, request, address ?? publicAddress(snapshot, request, url), options);
   const source = {
     address: origin.address,
     ...(options.sourcePort === undefined ? {} : { port: options.sourcePort }),
@@ -28,6 +29,12 @@ export function startOf(snapshot: Snapshot, request: TraceRequest, options: Pred
     place: address === undefined ? origin.resolver(url.hostname) : origin.sender,
     flow: { protocol: "TCP", source, ...httpPart(url, address, request) },
   };
+}
+
+/** Where a client outside goes by the public DNS: it decides by which family it sends. */
+function publicAddress(snapshot: Snapshot, { from }: TraceRequest, url: URL): string | undefined {
+  const { end } = followPublicName(snapshot, url.hostname);
+  return from === "internet" && end !== undefined ? preferredAddresses(end)[0] : undefined;
 }
 
 function httpPart(

@@ -22,7 +22,7 @@ describe("inroad fault", { timeout: 180_000 }, () => {
   const live = createLive(name);
   const { cli } = live;
   let status: Status;
-  const fault = (...args: readonly string[]): Promise<Result> => cli("fault", ...args, "--name", name);
+  const fault = (...args: readonly string[]): Promise<Result> => cli("fault", "--name", name, ...args);
   const statusNow = async (): Promise<Status> =>
     JSON.parse((await cli("status", "--name", name, "-o", "json")).stdout);
   const made = async (...args: readonly string[]): Promise<void> => {

@@ -68,12 +68,18 @@ describe("the published package", { timeout: 120_000 }, () => {
 
   test("it holds the launcher, bundles, examples and papers, and nothing else", () => {
     const expected =
-      /^(bin\/inroad\.js|dist\/[\w-]+\.js|examples\/[\w./-]+\.yaml|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+      /^(bin\/inroad\.js|dist\/[\w-]+\.js|examples\/[\w./-]+\.(yaml|conflist)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
     assert.deepEqual(
       files().filter((file) => !expected.test(file)),
       [],
     );
-    for (const needed of ["bin/inroad.js", "dist/inroad.js", "dist/cluster-main.js", "LICENSE"])
+    for (const needed of [
+      "bin/inroad.js",
+      "dist/inroad.js",
+      "dist/cluster-main.js",
+      "dist/cli-cni.js",
+      "LICENSE",
+    ])
       assert.ok(files().includes(needed), needed);
   });
 
@@ -109,6 +115,14 @@ describe("the published package", { timeout: 120_000 }, () => {
       assert.ok(Number(version.split(".")[0]) >= 26, version);
     });
   }
+
+  test("a container runtime that starts it by a link is answered as by a CNI plugin", async () => {
+    const plugin = join(directory, "plugin");
+    symlinkSync(join(installed, "bin", "inroad.js"), plugin);
+    const answer = execute(plugin, [], { cwd: place, env: { ...env, CNI_COMMAND: "VERSION" } });
+    answer.child.stdin?.end('{ "cniVersion": "1.1.0" }');
+    assert.match((await answer).stdout, /"supportedVersions":\["0\.3\.1"/);
+  });
 
   test("the example that it ships with comes up, delivers a request and goes down", async () => {
     const example = join("node_modules", manifest.name, "examples", "hadywafa");

@@ -24,6 +24,7 @@ import {
   udpSocket,
 } from "#kernel";
 import type { NetNs, WorkerEvent } from "#kernel";
+import { dualListener } from "#kernel/sockets";
 
 function namespace(t: TestContext, name: string): NetNs {
   const ns = createNetNs(name);
@@ -202,3 +203,18 @@ test(
     assert.ok(events.some((event) => event.kind === "crashed" && /told to crash/.test(event.reason)));
   },
 );
+
+test("a listener of both families takes IPv4 under a mapped address, and IPv6 as it is", async (t) => {
+  await ipBatch(homeNetNs(), ["link set lo up"]);
+  const server = createServer((socket) => socket.end(`${socket.remoteAddress}`));
+  t.after(() => server.close());
+  await once(server.listen({ fd: dualListener(0) }), "listening");
+  const { port } = server.address() as AddressInfo;
+  for (const [address, seen] of [
+    ["127.0.0.1", "::ffff:127.0.0.1"],
+    ["::1", "::1"],
+  ] as const) {
+    const [answer] = await once(tcpConnect(undefined, address, port), "data");
+    assert.equal(String(answer), seen);
+  }
+});

@@ -20,7 +20,6 @@ import {
   createOutside,
   explain,
   observe,
-  outsideAddresses,
   ruleWriter,
   startLoadBalancer,
   startPublicDns,
@@ -66,6 +65,11 @@ const service: ServiceModel = {
 const addresses = { "node-a": "172.30.0.11", "node-b": "172.30.0.12" } as const;
 const addresses6 = { "node-a": "fd00:172:30::11", "node-b": "fd00:172:30::12" } as const;
 const families = ["IPv4", "IPv6"] as const;
+/** The default ones, and one that lies elsewhere and is no single network. */
+const pools = [
+  ...["203.0.113.128/25", "2001:db8:203:113:8000::/65"],
+  ...["198.51.100.7/32", "198.51.100.8/31", "2001:db8:51::/64"],
+];
 
 function snapshotWith(services: readonly ServiceModel[]): Snapshot {
   return {
@@ -161,13 +165,12 @@ before(async () => {
     "address add 172.30.0.1/24 dev br-test",
   ]);
   await ipBatch(home, ["link set br-test up"]);
-  outside = await createOutside({ home, bridge: "br-test", families });
+  outside = await createOutside({ home, bridge: "br-test", families, pools });
   for (const name of ["node-a", "node-b"] as const) nodes[name] = await createFakeNode(name);
-  const pools = families.map((family) => outsideAddresses[family].pool);
   balancer = startLoadBalancer({
     source,
     edge: outside.edge,
-    writer: ruleWriter(outside.edge, pools),
+    writer: ruleWriter(outside.edge, families, pools),
     log: silentLog,
   });
   const listen = {
@@ -334,6 +337,13 @@ test("without a healthy node, a connection is refused at once", async () => {
 test("ports and addresses that no Service has are refused", async () => {
   assert.equal(await refusal(vip, 81), "ECONNREFUSED");
   assert.equal(await refusal(otherVip, 80), "ECONNREFUSED");
+});
+
+test("every pool is routed to the edge and refused there, and what is in none is unreachable", async () => {
+  for (const address of ["198.51.100.7", "198.51.100.9", "2001:db8:51::1"])
+    assert.equal(await refusal(address, 80), "ECONNREFUSED", address);
+  for (const address of ["198.51.100.10", "2001:db8:52::1"])
+    assert.match(String(await refusal(address, 80)), /^E(NETUNREACH|HOSTUNREACH)$/, address);
 });
 
 test("a Service that goes takes its address along, and one that comes brings it", async () => {

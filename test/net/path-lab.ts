@@ -12,7 +12,7 @@ import { familyOf } from "#lib/ip";
 import { silentLog } from "#lib/log";
 import type { Overlay, Snapshot } from "#model";
 import type { ProxyFacts } from "#path";
-import { createOutside, outsideAddresses, ruleWriter, startLoadBalancer } from "#path/load-balancer";
+import { createOutside, ruleWriter, startLoadBalancer } from "#path/load-balancer";
 import type { LoadBalancer } from "#path/load-balancer";
 import { networkSettings, startNodes } from "#path/node";
 import type { NodesHandle } from "#path/node";
@@ -29,6 +29,8 @@ import { labModes } from "./proxy-lab.ts";
 import type { LabMode } from "./proxy-lab.ts";
 
 const families = ["IPv4", "IPv6"] as const;
+/** Of load-balancer addresses. */
+const pools = ["203.0.113.128/25", "2001:db8:203:113:8000::/65"];
 
 /** After this time, in milliseconds, from the last answer that was waited for, no answer is taken for silence. */
 const SILENCE = 120;
@@ -59,10 +61,10 @@ export async function startPathLab(mode: LabMode, overlay: Overlay): Promise<Pat
   const network = startNodes({ nodes, source, log: silentLog, settings });
   undo.push(() => network.close());
   await network.ready;
-  const outside = await createOutside({ home: homeNetNs(), bridge: settings.underlay.bridge, families });
+  const { bridge } = settings.underlay;
+  const outside = await createOutside({ home: homeNetNs(), bridge, families, pools });
   undo.push(() => outside.close());
-  const pools = families.map((family) => outsideAddresses[family].pool);
-  const writer = ruleWriter(outside.edge, pools);
+  const writer = ruleWriter(outside.edge, families, pools);
   const balancer = startLoadBalancer({ source, edge: outside.edge, writer, log: silentLog });
   undo.push(() => balancer.close());
   const places = new Map<Sender, NetNs>([["internet", outside.internet]]);

@@ -2,7 +2,7 @@
 import { createSnapshotSource, type ProgrammedLease } from "#client";
 import { InroadError } from "#lib/errors";
 import { startIngress, type Resolution } from "#path/ingress";
-import { reachEnd, tcpConnect, tcpListener, udpSocket } from "#kernel/sockets";
+import { dualListener, reachEnd, tcpConnect, tcpListener, udpSocket } from "#kernel/sockets";
 import { resolveName, socketsFrom } from "#serve/dns";
 import { formatRecord } from "#wire/dns";
 import { debugPort } from "../system.ts";
@@ -39,14 +39,19 @@ async function resolve(name: string): Promise<Resolution> {
   throw new InroadError(code, `${name}: ${outcome}`);
 }
 
+/** For all addresses of the pod. */
+function listener(port: number): number {
+  return data.ipFamilies.includes("IPv6") ? dualListener(port) : tcpListener(undefined, "0.0.0.0", port);
+}
+
 await source.synced;
 const ingress = startIngress({
   source,
   pod: data.pod,
   resolve,
   listen: {
-    http: { fd: tcpListener(undefined, "0.0.0.0", 80) },
-    https: { fd: tcpListener(undefined, "0.0.0.0", 443) },
+    http: { fd: listener(80) },
+    https: { fd: listener(443) },
   },
   debug: { fd: tcpListener(undefined, "0.0.0.0", debugPort), token: data.debugToken },
   defaultCertificate: { cert: data.certificate.certificate, key: data.certificate.key },

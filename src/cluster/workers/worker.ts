@@ -10,10 +10,13 @@ import {
 } from "#client";
 import { connectOptions } from "#kernel/sockets";
 import { awaitAssignment } from "#kernel/thread";
+import type { IpFamily } from "#lib/ip";
 import { createLog, type Log } from "#lib/log";
 
 /** What the cluster gives a component at its start. */
 export interface ComponentData {
+  /** Of the cluster, the primary one first. */
+  readonly ipFamilies: readonly IpFamily[];
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
   readonly domain: string;
   readonly controllerName: string;

@@ -118,13 +118,20 @@ export interface BalanceWriter {
 /**
  * Writes plans to the kernel, only what differs from the last one.
  * @param edge the namespace that packets for the pools are routed to; its `eth0` is on the nodes' network
- * @param pools addresses of load balancers, one network of each family that is served; what belongs to no Service is refused
+ * @param families that are served
+ * @param pools networks of load-balancer addresses; what of them belongs to no Service is refused
  */
-export function ruleWriter(edge: NetNs, pools: readonly string[]): BalanceWriter {
+export function ruleWriter(
+  edge: NetNs,
+  families: readonly IpFamily[],
+  pools: readonly string[],
+): BalanceWriter {
   let marks: Marks = new Map();
   /** By family. */
   let rules: ReadonlyMap<IpFamily, Rules> = new Map();
   const routes = createRoutes(edge);
+  const scriptOf = (family: IpFamily, have: Rules | undefined, want: Rules): string =>
+    (have === undefined ? baseScript(family, pools) : "") + changeScript(have ?? noRules, want, family);
 
   return {
     async write(plan) {
@@ -133,11 +140,9 @@ export function ruleWriter(edge: NetNs, pools: readonly string[]): BalanceWriter
         plan.nodes.map((node) => node.name),
       );
       // Routes first: no packet may bear a mark that leads nowhere.
-      for (const pool of pools) await routes.write(plan, marks, familyOf(pool));
-      const next = new Map(
-        pools.map((pool) => [familyOf(pool), renderRules(plan, marks, familyOf(pool))] as const),
-      );
-      const scripts = pools.map((pool) => scriptOf(pool, rules.get(familyOf(pool)), next));
+      for (const family of families) await routes.write(plan, marks, family);
+      const next = new Map(families.map((family) => [family, renderRules(plan, marks, family)] as const));
+      const scripts = [...next].map(([family, want]) => scriptOf(family, rules.get(family), want));
       // If this fails, nobody knows what is there: the next time begins with empty tables.
       rules = new Map();
       if (scripts.some((script) => script !== "")) await nft(edge, scripts.join(""));
@@ -146,12 +151,6 @@ export function ruleWriter(edge: NetNs, pools: readonly string[]): BalanceWriter
     },
     nodeOfMark: (mark) => [...marks].find(([, known]) => known === mark)?.[0],
   };
-}
-
-function scriptOf(pool: string, have: Rules | undefined, want: ReadonlyMap<IpFamily, Rules>): string {
-  const family = familyOf(pool);
-  const change = changeScript(have ?? noRules, want.get(family) ?? noRules, family);
-  return (have === undefined ? baseScript(pool) : "") + change;
 }
 
 /** The routing tables that marks lead to, by family and node. */

@@ -34,6 +34,12 @@ for (const [fact, name, expected] of [
     "outside.example",
     ["unknown: outside.example is an alias of lb.cloud.example, which another DNS decides"],
   ],
+  ["of both families IPv4 is taken", "dual.example", ["203.0.113.128 edge 203.0.113.128"]],
+  [
+    "a name with IPv6 only",
+    "six.example",
+    ["2001:db8::80 edge 2001:db8::80", "2001:db8::81 edge 2001:db8::81"],
+  ],
   ["a wildcard host covers one label", "a.shop.example", ["203.0.113.128 edge 203.0.113.128"]],
   [
     "a name that nobody owns",
@@ -52,6 +58,18 @@ for (const [fact, name, expected] of [
     assert.equal(explanation.steps.length, 1);
   });
 }
+
+test("of a name with IPv6 only the AAAA records are predicted", () => {
+  const { steps } = explain(
+    snapshotOf([], {}),
+    { at: "public-dns" },
+    flow({ name: "six.example", port: 443 }),
+  );
+  assert.deepEqual(steps[0]?.predicted, [
+    "six.example. 5 IN AAAA 2001:db8::80",
+    "six.example. 5 IN AAAA 2001:db8::81",
+  ]);
+});
 
 test("an address needs no public DNS", () => {
   const explanation = explain(
@@ -194,12 +212,8 @@ test("edge: the step names every node with its reason, and the way it would take
 });
 
 /** Reason and mend of a connection that the edge refuses. */
-function refusalOf(address: string, port: number): string[] {
-  const { outcome } = explain(
-    snapshotOf([webService()], { a: ready }),
-    { at: "edge" },
-    flow({ address, port }),
-  );
+function refusalOf(address: string, port: number, services = [webService()]): string[] {
+  const { outcome } = explain(snapshotOf(services, { a: ready }), { at: "edge" }, flow({ address, port }));
   return outcome.kind === "rejected" ? [outcome.reason, outcome.mend ?? ""] : [];
 }
 
@@ -210,10 +224,33 @@ test("edge: an address or port that no Service has is rejected, with what there 
   ]);
   assert.deepEqual(refusalOf("203.0.113.128", 81), [
     "Service shop/web has no port 81/TCP at 203.0.113.128",
-    "its ports are 80/TCP",
+    "the ports there are 80/TCP",
+  ]);
+});
+
+test("edge: of a shared address, the Service with the port has the connection", () => {
+  const [port] = webService().ports;
+  assert.ok(port);
+  const dns = webService({ name: "dns", ports: [{ ...port, protocol: "UDP", port: 53 }] });
+  const shared = snapshotOf([dns, webService()], { a: ready });
+  const [step] = explain(shared, { at: "edge" }, flow({ address: "203.0.113.128", port: 80 })).steps;
+  assert.deepEqual(
+    step?.evaluated.map(({ what, matched, why }) => `${what} ${matched}: ${why}`),
+    ["Service shop/dns false: has no port 80/TCP", "Service shop/web true: has 203.0.113.128:80/TCP"],
+  );
+  assert.deepEqual(refusalOf("203.0.113.128", 81, [dns, webService()]), [
+    "Service shop/dns and Service shop/web have no port 81/TCP at 203.0.113.128",
+    "the ports there are 53/UDP, 80/TCP",
+  ]);
+});
+
+test("edge: an address of another load balancer's Service is rejected, and the class is named", () => {
+  assert.deepEqual(refusalOf("203.0.113.128", 80, [webService({ foreignClass: "example.com/lb" })]), [
+    "Service shop/web with 203.0.113.128 is of the load balancer class example.com/lb, which is not served here",
+    "make it anew without spec.loadBalancerClass to have it served",
   ]);
   assert.deepEqual(refusalOf("10.96.0.80", 80), [
-    "no Service of type LoadBalancer has the address 10.96.0.80, and nothing leads there from outside",
+    "no Service of type LoadBalancer has the address 10.96.0.80",
     "use an address that kubectl get services shows",
   ]);
 });

@@ -1,11 +1,10 @@
 /** Why a request from outside reaches which node: the public DNS, then the load balancer. */
-import { followPublicName } from "#model";
+import { followPublicName, preferredAddresses } from "#model";
 import type { Explanation, Flow, NodeModel, Outcome, Place, ServiceModel, Snapshot, Step } from "#model";
 import { endpointText } from "#model";
-import { isInside, isIPv4 } from "#lib/ip";
+import { isIPv6 } from "#lib/ip";
 import { formatRecord } from "#wire/dns";
 import { isBalanced, planService, predictedHealth, sortedNodes } from "./plan.ts";
-import { outsideAddresses } from "./outside.ts";
 import { publicAnswer } from "./public-dns.ts";
 
 type OutsidePlace = Extract<Place, { at: "public-dns" | "edge" }>;
@@ -19,8 +18,8 @@ function explainName(snapshot: Snapshot, flow: Flow): Explanation {
   const { name, address } = flow.destination;
   if (name === undefined || address !== undefined) return result([], toEdge(flow, [address ?? ""]));
   const { aliases, end } = followPublicName(snapshot, name);
-  // Requests leave the vantage point by IPv4.
-  const addresses = end?.addresses.filter(isIPv4);
+  const addresses = end && preferredAddresses(end);
+  const type = addresses?.some(isIPv6) === true ? "AAAA" : "A";
   const absolute = `${name.replace(/\.$/, "")}.`;
   const step: Step = {
     hop: "1-load-balancer",
@@ -30,7 +29,7 @@ function explainName(snapshot: Snapshot, flow: Flow): Explanation {
     to: name,
     evaluated: [{ what: name, matched: (addresses ?? []).length > 0, why: nameVerdict(addresses) }],
     rewrites: (addresses ?? []).map((found) => `destination ${name} -> ${found}`),
-    predicted: (publicAnswer(snapshot, absolute, "A", { serial: 0 }).answers ?? []).map(formatRecord),
+    predicted: (publicAnswer(snapshot, absolute, type, { serial: 0 }).answers ?? []).map(formatRecord),
   };
   const target = aliases.at(-1)?.target;
   if (addresses === undefined && target !== undefined) {
@@ -74,15 +73,16 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
   const { address = "", port } = flow.destination;
   const node = [...snapshot.nodes.values()].find(({ addresses }) => addresses.includes(address));
   if (node !== undefined) return toNode(flow, node);
-  const owners = [...snapshot.services.values()].filter(
-    (owner) => isBalanced(owner) && owner.loadBalancerIPs.includes(address),
+  const holders = [...snapshot.services.values()].filter(
+    ({ type, loadBalancerIPs }) => type === "LoadBalancer" && loadBalancerIPs.includes(address),
   );
+  const owners = holders.filter(isBalanced);
   const service = owners.find((owner) => hasPort(owner, flow));
   const planned = service && planService(service, sortedNodes(snapshot), predictedHealth(snapshot));
   const vip = planned?.find(
     (one) => one.address === address && one.port === port && one.protocol === flow.protocol,
   );
-  if (service === undefined || vip === undefined) return refused(flow, owners);
+  if (service === undefined || vip === undefined) return refused(flow, owners, holders);
   const { algorithm, candidates } = vip;
   const eligible = candidates.filter((candidate) => candidate.eligible);
   const only = eligible.length === 1 ? eligible[0]?.name : undefined;
@@ -149,34 +149,54 @@ function noNode(service: ServiceModel): Outcome {
   };
 }
 
-function refused(flow: Flow, owners: readonly ServiceModel[]): Explanation {
-  const { address = "", port } = flow.destination;
-  const [owner] = owners;
-  const isPooled = Object.values(outsideAddresses).some(({ pool }) => isInside(address, pool));
-  const reason =
-    owner !== undefined
-      ? `Service ${nameOf(owner)} has no port ${port}/${flow.protocol} at ${address}`
-      : isPooled
-        ? `no Service of type LoadBalancer has the address ${address}`
-        : `no Service of type LoadBalancer has the address ${address}, and nothing leads there from outside`;
+/** @param holders Services with the address, also those that another load balancer serves */
+function refused(flow: Flow, owners: readonly ServiceModel[], holders: readonly ServiceModel[]): Explanation {
+  const { address, port } = flow.destination;
+  const isBalancedHere = owners.length > 0;
   const step: Step = {
     hop: "1-load-balancer",
-    component: isPooled ? "load balancer" : "edge",
-    action: isPooled ? "refuse" : "route",
+    component: isBalancedHere ? "load balancer" : "edge",
+    action: isBalancedHere ? "refuse" : "route",
     from: flow.source.address,
-    to: isPooled ? endpointText(flow.destination) : "nobody",
+    to: isBalancedHere ? endpointText(flow.destination) : "nobody",
     evaluated: owners.map((other) => ({
       what: `Service ${nameOf(other)}`,
       matched: false,
       why: `has no port ${port}/${flow.protocol}`,
     })),
     rewrites: [],
-    predicted: isPooled ? [] : ["unreachable"],
+    predicted: [],
   };
-  const ports = owner?.ports.map((known) => `${known.port}/${known.protocol}`).join(", ");
-  const mend =
-    ports === undefined ? "use an address that kubectl get services shows" : `its ports are ${ports}`;
-  return result([step], { kind: "rejected", reason, mend });
+  const why = owners.length > 0 ? portMissing(flow, owners) : notBalanced(address ?? "", holders);
+  return result([step], { kind: "rejected", ...why });
+}
+
+interface Refusal {
+  readonly reason: string;
+  readonly mend: string;
+}
+
+function portMissing({ destination, protocol }: Flow, owners: readonly ServiceModel[]): Refusal {
+  const names = owners.map((owner) => `Service ${nameOf(owner)}`).join(" and ");
+  const ports = owners.flatMap((owner) => owner.ports.map((known) => `${known.port}/${known.protocol}`));
+  const has = owners.length > 1 ? "have" : "has";
+  return {
+    reason: `${names} ${has} no port ${destination.port}/${protocol} at ${destination.address}`,
+    mend: `the ports there are ${ports.join(", ")}`,
+  };
+}
+
+function notBalanced(address: string, [holder]: readonly ServiceModel[]): Refusal {
+  if (holder === undefined) {
+    return {
+      reason: `no Service of type LoadBalancer has the address ${address}`,
+      mend: "use an address that kubectl get services shows",
+    };
+  }
+  return {
+    reason: `Service ${nameOf(holder)} with ${address} is of the load balancer class ${holder.foreignClass}, which is not served here`,
+    mend: "make it anew without spec.loadBalancerClass to have it served",
+  };
 }
 
 function nameOf(service: ServiceModel): string {

@@ -8,6 +8,8 @@ export interface OutsideOptions {
   readonly bridge: string;
   /** `["IPv4"]` if not given. */
   readonly families?: readonly IpFamily[];
+  /** Networks of load-balancer addresses: what of them is not balanced is refused. */
+  readonly pools: readonly string[];
 }
 
 interface OutsideAddresses {
@@ -19,8 +21,6 @@ interface OutsideAddresses {
   readonly internet: string;
   /** Further addresses of the outside: of the public DNS. */
   readonly services: readonly string[];
-  /** Load-balancer addresses: routed to the edge. */
-  readonly pool: string;
 }
 
 export interface Outside {
@@ -35,14 +35,12 @@ export const outsideAddresses: Readonly<Record<IpFamily, OutsideAddresses>> = {
     gateway: "203.0.113.1/25",
     internet: "203.0.113.10/25",
     services: ["203.0.113.53/32"],
-    pool: "203.0.113.128/25",
   },
   IPv6: {
     edge: "fd00:172:30::2/64",
     gateway: "2001:db8:203:113::1/65",
     internet: "2001:db8:203:113::10/65",
     services: [],
-    pool: "2001:db8:203:113:8000::/65",
   },
 };
 
@@ -51,7 +49,7 @@ const bridgeEnd = "inroad-edge";
 
 /** Makes both namespaces and their devices. Throws InroadError as the kernel's functions do. */
 export async function createOutside(options: OutsideOptions): Promise<Outside> {
-  const { home, bridge, families = ["IPv4"] } = options;
+  const { home, bridge, families = ["IPv4"], pools } = options;
   const parts = families.map((family) => outsideAddresses[family]);
   const edge = createNetNs("edge");
   const internet = createNetNs("internet");
@@ -61,7 +59,7 @@ export async function createOutside(options: OutsideOptions): Promise<Outside> {
     ...(ipv6 ? { ...quietIPv6, "net/ipv6/conf/all/forwarding": "1" } : {}),
   });
   setSysctls(internet, { ...openRouting, ...(ipv6 ? quietIPv6 : {}) });
-  await ipBatch(edge, edgeLines(parts, home.path, internet.path));
+  await ipBatch(edge, edgeLines(parts, pools, { home, internet }));
   await ipBatch(home, [`link set ${bridgeEnd} master ${bridge} up`]);
   await ipBatch(internet, internetLines(parts));
   return {
@@ -102,16 +100,20 @@ function addressLine(address: string, device: string): string {
   return `address add ${address} dev ${device}${familyOf(address) === "IPv6" ? " nodad" : ""}`;
 }
 
-function edgeLines(parts: readonly OutsideAddresses[], homePath: string, internetPath: string): string[] {
+function edgeLines(
+  parts: readonly OutsideAddresses[],
+  pools: readonly string[],
+  { home, internet }: Readonly<Record<"home" | "internet", NetNs>>,
+): string[] {
   return [
     "link set lo up",
-    `link add eth0 type veth peer name ${bridgeEnd} netns ${homePath}`,
-    `link add out0 type veth peer name eth0 netns ${internetPath}`,
+    `link add eth0 type veth peer name ${bridgeEnd} netns ${home.path}`,
+    `link add out0 type veth peer name eth0 netns ${internet.path}`,
     ...parts.flatMap(({ edge, gateway }) => [addressLine(edge, "eth0"), addressLine(gateway, "out0")]),
     "link set eth0 up",
     "link set out0 up",
     // What the load balancer did not steer belongs to nobody.
-    ...parts.map(({ pool }) => `route add unreachable ${pool}`),
+    ...pools.map((pool) => `route add unreachable ${pool}`),
   ];
 }
 

@@ -59,16 +59,19 @@ for (const [fact, nodes, states, expected] of [
   test(fact, () => assert.deepEqual(candidatesOf(snapshotOf([webService()], nodes), states), expected));
 }
 
-test("Local Services are checked on their own port, others on kube-proxy's", () => {
-  const local: Partial<ServiceModel> = { externalTrafficPolicy: "Local", healthCheckNodePort: 32001 };
-  const services = [
-    webService(),
-    webService({ name: "local", loadBalancerIPs: ["203.0.113.129"], ...local }),
-  ];
-  const { targets, ports } = planLoadBalancer(snapshotOf(services, { a, b: a }), healthBy());
+test("every node is asked whether it lives; for Local Services, those with endpoints on the Service's own port", () => {
+  const end = { address: "10.244.0.2", port: 80, node: "a", ready: true, serving: true, terminating: false };
+  const local = webService({
+    name: "local",
+    loadBalancerIPs: ["203.0.113.129"],
+    externalTrafficPolicy: "Local",
+    healthCheckNodePort: 32001,
+    ports: [{ name: "http", protocol: "TCP", port: 80, targetPort: 80, endpoints: [end] }],
+  });
+  const { targets, ports } = planLoadBalancer(snapshotOf([webService(), local], { a, b: a }), healthBy());
   assert.deepEqual(
     targets.map(({ node, port }) => `${node}:${port}`),
-    ["a:10256", "b:10256", "a:32001", "b:32001"],
+    ["a:10256", "b:10256", "a:32001"],
   );
   assert.deepEqual(
     ports.map(({ service, address, port, check }) => `${service} ${address}:${port} ${check.port}`),
@@ -122,7 +125,16 @@ test("each family has rules for its own addresses only, in a table of its own", 
   assert.match([...rules.chains.values()].join(), /jhash ip6 saddr mod 2/);
   const chain = "vip-2001-db8-203-113-8000--80-tcp-80";
   assert.match(changeScript(noRules, rules, "IPv6"), new RegExp(`^add chain ip6 inroad-lb ${chain}$`, "m"));
-  assert.match(baseScript("2001:db8::/64"), /table ip6 inroad-lb \{\n  map choose \{ type ipv6_addr \./);
+  const pools = ["2001:db8::/64", "192.0.2.0/24", "2001:db8:1::/64"];
+  const base = baseScript("IPv6", pools);
+  assert.match(base, /table ip6 inroad-lb \{\n  map choose \{ type ipv6_addr \./);
+  assert.match(base, /ip6 daddr \{ 2001:db8::\/64, 2001:db8:1::\/64 \} goto refuse/);
+  assert.doesNotMatch(baseScript("IPv4", ["2001:db8::/64"]), /\{ \}|2001/);
+});
+
+test("a Service of another class is left to its own load balancer", () => {
+  const foreign = webService({ foreignClass: "example.com/lb" });
+  assert.deepEqual(planLoadBalancer(snapshotOf([foreign], { a }), healthBy()).ports, []);
 });
 
 const marks = markNodes(new Map(), ["a", "b"]);
@@ -130,10 +142,11 @@ const marks = markNodes(new Map(), ["a", "b"]);
 test("the rule of a port is a round robin over the marks of its eligible nodes", () => {
   const rules = renderRules(planLoadBalancer(snapshotOf([webService()], { a, b: a }), healthBy()), marks);
   assert.deepEqual([...rules.choose], [["203.0.113.128 . tcp . 80", "goto vip-203-0-113-128-tcp-80"]]);
-  assert.equal(
-    rules.chains.get("vip-203-0-113-128-tcp-80"),
+  assert.deepEqual(rules.chains.get("vip-203-0-113-128-tcp-80"), [
     "ct mark set numgen inc mod 2 map { 0 : 1, 1 : 2 } meta mark set ct mark accept",
-  );
+    // For a packet that finds the map of a replaced rule empty.
+    "ct mark set 1 meta mark set ct mark accept",
+  ]);
 });
 
 test("with sessionAffinity ClientIP the client's address chooses", () => {
@@ -145,7 +158,7 @@ test("with sessionAffinity ClientIP the client's address chooses", () => {
 test("without an eligible node the port refuses, and the mark of a dead node is remembered", () => {
   const plan = planLoadBalancer(snapshotOf([webService()], { a, b: a }), healthBy({ a: away, b: refusing }));
   const rules = renderRules(plan, marks);
-  assert.deepEqual([...rules.chains.values()], ["goto refuse"]);
+  assert.deepEqual([...rules.chains.values()], [["goto refuse"]]);
   assert.deepEqual([...rules.gone], ["1"]);
 });
 
@@ -189,6 +202,7 @@ test("only what differs is written", () => {
     "add chain ip inroad-lb vip-203-0-113-128-tcp-80",
     "flush chain ip inroad-lb vip-203-0-113-128-tcp-80",
     "add rule ip inroad-lb vip-203-0-113-128-tcp-80 ct mark set numgen inc mod 1 map { 0 : 1 } meta mark set ct mark accept",
+    "add rule ip inroad-lb vip-203-0-113-128-tcp-80 ct mark set 1 meta mark set ct mark accept",
     "add element ip inroad-lb choose { 203.0.113.128 . tcp . 80 : goto vip-203-0-113-128-tcp-80 }",
     "add element ip inroad-lb vips { 203.0.113.128 }",
     "add element ip inroad-lb gone { 2 }",

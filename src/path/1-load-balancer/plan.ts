@@ -75,9 +75,10 @@ export function predictedHealth(snapshot: Snapshot): HealthOf {
   };
 }
 
-/** Services that have a load-balancer address which packets can be routed to. */
+/** Services of ours that have a load-balancer address which packets can be routed to. */
 export function isBalanced(service: ServiceModel): boolean {
-  return service.type === "LoadBalancer" && service.loadBalancerIPs.length > 0;
+  const { type, loadBalancerIPs, foreignClass } = service;
+  return type === "LoadBalancer" && foreignClass === undefined && loadBalancerIPs.length > 0;
 }
 
 /** The part of the plan that one of these Services has; `nodes` sorted by name. */
@@ -170,9 +171,13 @@ function addressFor(node: NodeModel, vip: string): string {
 export function passedOver(service: ServiceModel, node: NodeModel, vip: string): string | undefined {
   const barred = barredReason(node, vip);
   if (barred !== undefined) return barred;
-  return service.externalTrafficPolicy === "Local" && readyOn(service, node.name).length === 0
+  return lacksEndpoints(service, node)
     ? "no ready endpoint on this node, and externalTrafficPolicy is Local"
     : undefined;
+}
+
+function lacksEndpoints(service: ServiceModel, { name }: NodeModel): boolean {
+  return service.externalTrafficPolicy === "Local" && readyOn(service, name).length === 0;
 }
 
 /** Why a node never gets connections to an address from outside, whatever its health; undefined if it may. */
@@ -184,9 +189,21 @@ function barredReason(node: NodeModel, vip: string): string | undefined {
   return node.ready ? undefined : "the node is not Ready";
 }
 
+/**
+ * All nodes are asked whether they live, and for a Service with policy Local those that have endpoints of it: one that gets
+ * its first endpoint is asked anew then, because what it said before was about endpoints that are gone.
+ */
 function targetsOf(services: readonly ServiceModel[], nodes: readonly NodeModel[]): HealthTarget[] {
-  const ports = new Set(services.map(checkPort));
-  return [...ports].flatMap((port) => nodes.map((node) => ({ ...place(node), port })));
+  if (services.length === 0) return [];
+  const alive = nodes.map((node) => ({ ...place(node), port: HEALTHZ_PORT }));
+  const own = services
+    .filter((service) => checkPort(service) !== HEALTHZ_PORT)
+    .flatMap((service) =>
+      nodes
+        .filter((node) => !lacksEndpoints(service, node))
+        .map((node) => ({ ...place(node), port: checkPort(service) })),
+    );
+  return [...alive, ...own];
 }
 
 function isGone(name: string, targets: readonly HealthTarget[], healthOf: HealthOf): boolean {

@@ -25,7 +25,7 @@ export function markNodes(known: Marks, names: readonly string[]): Marks {
 /** What the table must contain, by name, so that only what differs is written. */
 export interface Rules {
   /** Chain -> its rules. */
-  readonly chains: ReadonlyMap<string, string>;
+  readonly chains: ReadonlyMap<string, readonly string[]>;
   /** Address, protocol and port -> chain. */
   readonly choose: ReadonlyMap<string, string>;
   readonly vips: ReadonlySet<string>;
@@ -41,7 +41,7 @@ export function renderRules(plan: LoadBalancerPlan, marks: Marks, family: IpFami
   const present = new Set(plan.nodes.map((node) => node.name));
   const gone = [...marks].filter(([name]) => plan.gone.includes(name) || !present.has(name));
   return {
-    chains: new Map(ports.map((port) => [chainOf(port), ruleOf(port, marks)])),
+    chains: new Map(ports.map((port) => [chainOf(port), rulesOf(port, marks)])),
     choose: new Map(ports.map((port) => [keyOf(port), `goto ${chainOf(port)}`])),
     vips: new Set(ports.map((port) => port.address)),
     gone: new Set(gone.map(([, mark]) => String(mark))),
@@ -56,24 +56,32 @@ function chainOf({ address, protocol, port }: VipPort): string {
   return `vip-${address.replaceAll(/[.:]/g, "-")}-${protocol.toLowerCase()}-${port}`;
 }
 
-/** The rule of one address and port: the mark of the next healthy node, or a refusal when there is none. */
-function ruleOf(port: VipPort, marks: Marks): string {
+/**
+ * The rules of one address and port: the mark of the next healthy node, or a refusal when there is none. A packet that is
+ * at the first rule while the rules change finds its map empty (docs/decisions/0002-round-robin-rules.md): so the second
+ * one gives it a node, too, without a map.
+ */
+function rulesOf(port: VipPort, marks: Marks): readonly string[] {
   const chosen = port.candidates.filter((candidate) => candidate.eligible);
-  if (chosen.length === 0) return "goto refuse";
+  const [first] = chosen;
+  if (first === undefined) return ["goto refuse"];
   const next =
     port.algorithm === "source hash" ? `jhash ${words[familyOf(port.address)].ip} saddr` : "numgen inc";
   const slots = chosen.map(({ name }, slot) => `${slot} : ${marks.get(name) ?? 0}`).join(", ");
-  return `ct mark set ${next} mod ${chosen.length} map { ${slots} } meta mark set ct mark accept`;
+  const mark = (value: string): string => `ct mark set ${value} meta mark set ct mark accept`;
+  return [mark(`${next} mod ${chosen.length} map { ${slots} }`), mark(String(marks.get(first.name) ?? 0))];
 }
 
 /**
  * The fixed part. Only packets of the client's direction are steered: the answers come back from the node and go out by
  * the main table. A connection keeps its node by its conntrack mark. If that node is gone, TCP is reset, so that
  * the client connects anew, and what begins anew gets another node.
+ * @param pools networks of both families that do not overlap
  */
-export function baseScript(pool: string): string {
-  const { ip, type } = words[familyOf(pool)];
-  const table = tableOf(familyOf(pool));
+export function baseScript(family: IpFamily, pools: readonly string[]): string {
+  const { ip, type } = words[family];
+  const table = tableOf(family);
+  const own = pools.filter((pool) => familyOf(pool) === family);
   return `add table ${table}
 delete table ${table}
 table ${table} {
@@ -91,7 +99,7 @@ table ${table} {
     ct mark != 0 ct mark != @gone meta mark set ct mark accept
     ${ip} daddr . meta l4proto . th dport vmap @choose
     ${ip} daddr @vips goto refuse
-    ${ip} daddr ${pool} goto refuse
+    ${own.length === 0 ? "" : `${ip} daddr { ${own.join(", ")} } goto refuse`}
   }
 }
 `;
@@ -101,10 +109,10 @@ table ${table} {
 export function changeScript(have: Rules, want: Rules, family: IpFamily = "IPv4"): string {
   const table = tableOf(family);
   const lines: string[] = [];
-  for (const [chain, rule] of want.chains) {
-    if (have.chains.get(chain) === rule) continue;
+  for (const [chain, rules] of want.chains) {
+    if (have.chains.get(chain)?.join("\n") === rules.join("\n")) continue;
     lines.push(`add chain ${table} ${chain}`, `flush chain ${table} ${chain}`);
-    lines.push(`add rule ${table} ${chain} ${rule}`);
+    lines.push(...rules.map((rule) => `add rule ${table} ${chain} ${rule}`));
   }
   const elements = (verb: string, set: string, items: readonly string[]): void => {
     if (items.length > 0) lines.push(`${verb} element ${table} ${set} { ${items.join(", ")} }`);

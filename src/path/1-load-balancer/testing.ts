@@ -45,6 +45,7 @@ export function snapshotOf(
       ["*.shop.example", { addresses: ["203.0.113.128"] }],
       ["pending.example", { addresses: [] }],
       ["dual.example", { addresses: ["203.0.113.128", "2001:db8::80"], ttl: 60 }],
+      ["six.example", { addresses: ["2001:db8::80", "2001:db8::81"] }],
       ["alias.example", { addresses: [], alias: "api.hadywafa.com", ttl: 30 }],
       ["outside.example", { addresses: [], alias: "lb.cloud.example" }],
     ]),

@@ -1,9 +1,6 @@
-/**
- * Keeps the rules of one node equal to the newest snapshot: one change at a time, snapshots that arrive meanwhile
- * coalesced into the next; after a failure everything is put in force anew, with growing pauses; own rules that
- * somebody deleted are put back.
- */
+/** Keeps the rules of one node equal to the newest snapshot, with the order of turns going on through every change. */
 import { messageOf } from "#lib/errors";
+import { startKeeping } from "#lib/keeper";
 import type { Log } from "#lib/log";
 import type { Snapshot, SnapshotSource } from "#model";
 import type { RuleBackend } from "./backend.ts";
@@ -11,12 +8,6 @@ import { beginsAnew, continued, rotations } from "./continuity.ts";
 import { planProxy } from "./plan.ts";
 import type { PlanOptions, ProxyPlan } from "./plan.ts";
 import type { Rotation } from "./rotation.ts";
-
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 5000;
-const SHORTEST_CHECK_MS = 1000;
-/** A check may take up to one part in this many of the time. */
-const CHECK_SHARE = 200;
 
 export interface ApplyOptions {
   readonly source: SnapshotSource;
@@ -64,80 +55,41 @@ export interface Applier {
 }
 
 export function startApplying(options: ApplyOptions): Applier {
-  const { source, node, backend, log } = options;
-  const abort = new AbortController();
+  const { source, node, backend, log, recorder } = options;
   let inForce: ProxyPlan | undefined;
-  let mustSync = true;
-  let failures = 0;
   let rewrites = 0;
-  let waitingSince: number | undefined = performance.now();
-  let working: Promise<void> | undefined;
-  let wanted = 1;
-  let done = 0;
-  /** The place of each snapshot in the order of their arrival. */
-  const places = new WeakMap<Snapshot, number>([[source.current(), wanted]]);
-  let waiters: { readonly place: number; resolve(): void; reject(error: Error): void }[] = [];
 
-  const kick = (): void => {
-    if (abort.signal.aborted) return;
-    waitingSince ??= performance.now();
-    working ??= work().finally(() => {
-      working = undefined;
-      // What came between the last look and now.
-      if (isBehind()) kick();
-    });
-  };
-
-  const isBehind = (): boolean => done < wanted || mustSync;
-
-  const work = async (): Promise<void> => {
-    while (!abort.signal.aborted && isBehind()) {
-      try {
-        await step();
-        failures = 0;
-      } catch (error) {
-        options.recorder.failed(mustSync);
-        mustSync = true;
-        const pause = Math.min(FIRST_PAUSE_MS * 2 ** failures++, LONGEST_PAUSE_MS);
-        log.warn(`rules not changed, trying again in ${pause} ms: ${messageOf(error)}`);
-        await sleep(pause, abort.signal);
-      }
-    }
-  };
-
-  const step = async (): Promise<void> => {
-    const place = wanted;
+  const put = async (snapshot: Snapshot, anew: boolean): Promise<void> => {
     const began = performance.now();
-    const full = mustSync;
-    const snapshot = source.current();
     const previous = inForce;
-    const adopted = mustSync ? await planOnFound(snapshot, previous) : undefined;
-    const plan = adopted?.plan ?? (await planOn(snapshot, previous));
-    const before = mustSync ? adopted?.found : previous?.lists;
-    if (mustSync && adopted === undefined) await backend.sync(plan);
+    const adopted = anew ? await planOnFound(snapshot, previous) : undefined;
+    const plan = adopted?.plan ?? (await planOn(snapshot, previous, anew));
+    const before = anew ? adopted?.found : previous?.lists;
+    if (anew && adopted === undefined) await backend.sync(plan);
     else await backend.update(plan);
-    mustSync = false;
     inForce = plan;
-    options.recorder.synced({ snapshot, full, seconds: (performance.now() - began) / 1000 });
+    recorder.synced({ snapshot, full: anew, seconds: (performance.now() - began) / 1000 });
     try {
       await options.after(plan, previous, continued(plan, before));
     } catch (error) {
       log.warn(`rules are in force, but not all that follows from them: ${messageOf(error)}`);
     }
-    done = place;
-    waitingSince = done < wanted ? waitingSince : undefined;
-    announce(snapshot);
+    options.onProgrammed(snapshot);
   };
 
   /** The plan; where a list's rule must be rewritten, the order goes on where its counter stands. */
-  const planOn = async (snapshot: Snapshot, previous: ProxyPlan | undefined): Promise<ProxyPlan> => {
+  const planOn = async (
+    snapshot: Snapshot,
+    previous: ProxyPlan | undefined,
+    anew: boolean,
+  ): Promise<ProxyPlan> => {
     const kept = rotations(previous, new Map());
     const facts = options.planOptions();
     const plan = planProxy(snapshot, node, kept, facts);
     const rewritten = [...plan.lists.values()]
       .filter((list) => {
         const before = previous?.lists.get(list.key);
-        return before !== undefined && (mustSync || (before !== list && beginsAnew(before, list)));
+        return before !== undefined && (anew || (before !== list && beginsAnew(before, list)));
       })
       .map((list) => list.key);
     if (rewritten.length === 0) return plan;
@@ -162,64 +114,21 @@ export function startApplying(options: ApplyOptions): Applier {
     return { plan: planProxy(snapshot, node, rotationsThere, facts), found };
   };
 
-  const announce = (snapshot: Snapshot): void => {
-    const reached = waiters.filter((waiter) => waiter.place <= done);
-    waiters = waiters.filter((waiter) => waiter.place > done);
-    for (const waiter of reached) waiter.resolve();
-    options.onProgrammed(snapshot);
-  };
-
-  const check = async (): Promise<void> => {
-    let pause = SHORTEST_CHECK_MS;
-    while (!abort.signal.aborted) {
-      await sleep(pause, abort.signal);
-      if (abort.signal.aborted || working !== undefined) continue;
-      const began = performance.now();
-      // While the check runs it holds the place of the worker, so that the rules do not change under it.
-      working = checkOnce().finally(() => (working = undefined));
-      await working;
-      pause = Math.max(SHORTEST_CHECK_MS, CHECK_SHARE * (performance.now() - began));
-      if (isBehind()) kick();
-    }
-  };
-
-  const checkOnce = async (): Promise<void> => {
-    try {
-      if (await backend.intact()) return;
-      log.warn("somebody deleted rules of ours: putting them back");
-      mustSync = true;
-    } catch (error) {
-      log.warn(`cannot check own rules: ${messageOf(error)}`);
-    }
-  };
-
-  const programmed = (snapshot: Snapshot): Promise<void> =>
-    new Promise((resolve, reject) => {
-      if (abort.signal.aborted) return reject(new Error("the proxy is closed"));
-      const place = places.get(snapshot) ?? wanted;
-      if (place <= done) return resolve();
-      waiters.push({ place, resolve, reject });
-    });
-
-  const unsubscribe = source.subscribe((snapshot) => {
-    places.set(snapshot, ++wanted);
-    options.recorder.queued();
-    kick();
+  const keeper = startKeeping({
+    what: "rules",
+    source,
+    put,
+    intact: () => backend.intact(),
+    queued: () => recorder.queued(),
+    failed: (full) => recorder.failed(full),
+    log,
   });
-  const ready = programmed(source.current());
-  ready.catch(() => undefined);
-  kick();
-  const checking = check();
-
   return {
-    ready,
-    programmed,
+    ready: keeper.ready,
+    programmed: keeper.programmed,
     inForce: () => inForce,
-    refresh() {
-      wanted += 1;
-      kick();
-    },
-    waitingFor: () => (waitingSince === undefined ? 0 : performance.now() - waitingSince),
+    refresh: keeper.refresh,
+    waitingFor: keeper.waitingFor,
     async rotation(lists) {
       const turns = await backend.turns(lists);
       return new Map(
@@ -230,25 +139,8 @@ export function startApplying(options: ApplyOptions): Applier {
       );
     },
     async close(keepRules = false) {
-      unsubscribe();
-      abort.abort();
-      await Promise.all([working, checking]);
-      for (const waiter of waiters) waiter.reject(new Error("the proxy was closed"));
+      await keeper.close();
       if (!keepRules) await backend.remove();
     },
   };
-}
-
-/** Waits, but not longer than until the signal. */
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
-  });
 }

@@ -275,7 +275,7 @@ function rulesInKernel(options: KernelProxyOptions, onForgotten: (count: number)
   const { netns, mode, log } = options;
   const kernel = options.kernel ?? ruleKernel(netns);
   return {
-    backend: mode === "nftables" ? nftablesBackend(kernel) : iptablesBackend(kernel, options.iptables),
+    backend: backends[mode](kernel, options.iptables),
     connections: (filter) => conntrack(netns, filter),
     waiting: () => unansweredConnections(netns),
     async afterwards(plan, previous) {

@@ -1,5 +1,5 @@
 import { InroadError } from "#lib/errors";
-import { ipv4ToNumber, numberToIPv4 } from "#lib/ip";
+import { addressAt, ipv4ToNumber, numberToIPv4 } from "#lib/ip";
 import { podRange } from "./plan.ts";
 
 /** Addresses that stay unused after their release, so that late packets of an old pod do not meet a new one. */
@@ -42,4 +42,9 @@ export function createAddressPool(podCIDR: string): AddressPool {
       if (resting.length > RESTING) resting.shift();
     },
   };
+}
+
+/** A pod has the same place in each pod CIDR of its node: 10.244.1.7 goes with fd00:10:244:1::7. */
+export function addressesAt(podCIDRs: readonly string[], place: number): readonly string[] {
+  return podCIDRs.map((cidr) => addressAt(cidr, place));
 }

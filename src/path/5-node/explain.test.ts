@@ -2,6 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { compile } from "#model";
 import type { Flow, NodeModel, PodModel, Snapshot } from "#model";
+import { exampleSnapshot } from "../../../test/support/snapshot.ts";
 import { explain } from "./explain.ts";
 
 const nodes: NodeModel[] = [
@@ -215,6 +216,25 @@ test("what a node masquerades arrives with the address of its tunnel end, where 
 test("what a pod sends outside leaves with the node's address; what is not from a pod does not change", () => {
   assert.deepEqual(ask("192.0.2.7").steps[0]?.rewrites, ["source 10.244.0.9 -> 172.30.0.11 (masquerade)"]);
   assert.deepEqual(ask("192.0.2.7", { from: "172.30.0.11" }).steps[0]?.rewrites, []);
+});
+
+test("a load-balancer address leads to the edge, wherever its pool lies", () => {
+  for (const [address, route] of [
+    ["203.0.113.128", "203.0.113.0/24 via 172.30.0.2 dev eth0"],
+    ["198.51.100.7", "the pool of 198.51.100.7 via 172.30.0.2 dev eth0"],
+  ] as const) {
+    const status = { loadBalancer: { ingress: [{ ip: address }] } };
+    const web = { metadata: { name: "web", namespace: "default" }, spec: { type: "LoadBalancer" }, status };
+    const { services } = exampleSnapshot({ services: [web] });
+    const flow: Flow = {
+      protocol: "TCP",
+      source: { address: "10.244.0.9" },
+      destination: { address, port: 80 },
+    };
+    const explained = explain({ ...snapshot, services }, { at: "node", node: "node-a" }, flow);
+    assert.deepEqual(explained.steps[0]?.predicted, [route]);
+    assert.ok(explained.outcome.kind === "next" && explained.outcome.alternatives[0]?.place.at === "edge");
+  }
 });
 
 test("an unknown node or an unresolved destination is unknown, not an exception", () => {

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { planAttachment, planBridge, planDetachment, planNode, podMtu } from "./plan.ts";
-import { planPod, podLink } from "./pod-link.ts";
+import { linkFor, planPod, podLink } from "./pod-link.ts";
 import { planRules } from "./rules.ts";
 import { defaultSettings, networkSettings } from "./settings.ts";
 import { optionalSysctls, podSysctls, routerSysctls } from "./sysctls.ts";
@@ -66,6 +66,14 @@ test("a pod with two addresses has both on one link, each with a gateway", () =>
       "route add default via fe80::1 dev eth0",
     ],
   );
+});
+
+test("without IPv4 the MAC is made of the IPv6 address, and the pod's end may have any name", () => {
+  const link = linkFor("another", ["fd00:10:244::1:2"]);
+  assert.equal(link.mac, "0a:58:00:01:00:02");
+  const { node, pod } = planPod(link, 1450, "/proc/1/fd/9", "net1");
+  assert.ok(![...node, ...pod].some((line) => line.includes("eth0")));
+  assert.ok(pod.includes("route add default via fe80::1 dev net1"));
 });
 
 function masquerade(rules: string, family: string): string[] {

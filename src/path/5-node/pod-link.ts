@@ -1,29 +1,36 @@
 /** The link of a pod to its node, routed as Calico's are: a host address on a veth pair and an on-link gateway. Pure. */
 import { createHash } from "node:crypto";
-import { familyOf, isIPv4 } from "#lib/ip";
+import { addressNumber, familyOf, isIPv4 } from "#lib/ip";
 import { deviceAddress, shownMetric } from "./families.ts";
 import { podGatewayMac, podGateways } from "./settings.ts";
 
 export interface PodLink {
   /** One of each family, the primary one first. */
   readonly addresses: readonly string[];
-  /** The node's end; the pod's end is always eth0. */
+  /** The node's end. */
   readonly device: string;
   readonly mac: string;
 }
 
-/** The link of a pod: device name from its identity, MAC from its IPv4 address as CNI's bridge plugin forms it. */
-export function podLink(pod: { namespace: string; name: string }, addresses: readonly string[]): PodLink {
-  const octets = (addresses.find(isIPv4) ?? "0.0.0.0").split(".");
-  return {
-    addresses,
-    device: podDevice(pod),
-    mac: `0a:58:${octets.map((part) => Number(part).toString(16).padStart(2, "0")).join(":")}`,
-  };
+/** The link of a pod of the cluster. */
+export function podLink(
+  { namespace, name }: { namespace: string; name: string },
+  addresses: readonly string[],
+): PodLink {
+  return linkFor(`pod ${namespace}/${name}`, addresses);
 }
 
-function podDevice({ namespace, name }: { namespace: string; name: string }): string {
-  return `veth${createHash("sha256").update(`pod ${namespace}/${name}`).digest("hex").slice(0, 8)}`;
+/** A link by what it is for: the device's name is made of that, the MAC of the IPv4 address as CNI's bridge plugin forms it. */
+export function linkFor(identity: string, addresses: readonly string[]): PodLink {
+  const hash = createHash("sha256").update(identity).digest("hex");
+  return { addresses, device: `veth${hash.slice(0, 8)}`, mac: macOf(addresses) };
+}
+
+/** Without IPv4 the end of the IPv6 address takes its place. */
+function macOf(addresses: readonly string[]): string {
+  const address = addresses.find(isIPv4) ?? addresses[0] ?? "0.0.0.0";
+  const digits = (addressNumber(address) & 0xffffffffn).toString(16).padStart(8, "0");
+  return `0a:58:${digits.match(/../g)?.join(":")}`;
 }
 
 export interface LinkPlan {
@@ -35,12 +42,20 @@ export interface LinkPlan {
   readonly remove: readonly string[];
 }
 
-/** The veth pair of a pod. Both ends know their neighbour, so nothing waits for ARP or neighbour discovery. */
-export function planPod({ addresses, device, mac }: PodLink, mtu: number, path: string): LinkPlan {
+/**
+ * The veth pair of a pod, whose end is called `name`. Both ends know their neighbour, so nothing waits for ARP or neighbour
+ * discovery.
+ */
+export function planPod(
+  { addresses, device, mac }: PodLink,
+  mtu: number,
+  path: string,
+  name = "eth0",
+): LinkPlan {
   return {
     node: [
       `link add ${device} mtu ${mtu} address ${podGatewayMac} type veth ` +
-        `peer name eth0 mtu ${mtu} address ${mac} netns ${path}`,
+        `peer name ${name} mtu ${mtu} address ${mac} netns ${path}`,
       `link set ${device} up`,
       ...addresses.flatMap((address) => [
         `neighbour replace ${address} lladdr ${mac} dev ${device} nud permanent`,
@@ -48,21 +63,25 @@ export function planPod({ addresses, device, mac }: PodLink, mtu: number, path: 
       ]),
     ],
     pod: [
-      "link set lo up",
-      ...addresses.map((address) => deviceAddress(`${address}/${isIPv4(address) ? 32 : 128}`, "eth0")),
-      "link set eth0 up",
-      ...addresses.flatMap(gatewayLines),
+      ...addresses.map((address) => deviceAddress(hostNetwork(address), name)),
+      `link set ${name} up`,
+      ...addresses.flatMap((address) => gatewayLines(address, name)),
     ],
     remove: [`link delete ${device}`],
   };
 }
 
-function gatewayLines(address: string): string[] {
+/** The network of one address: `10.244.0.2/32`. */
+export function hostNetwork(address: string): string {
+  return `${address}/${isIPv4(address) ? 32 : 128}`;
+}
+
+function gatewayLines(address: string, name: string): string[] {
   const gateway = podGateways[familyOf(address)];
   return [
-    `neighbour replace ${gateway} lladdr ${podGatewayMac} dev eth0 nud permanent`,
-    `route add ${gateway} dev eth0`,
-    `route add default via ${gateway} dev eth0`,
+    `neighbour replace ${gateway} lladdr ${podGatewayMac} dev ${name} nud permanent`,
+    `route add ${gateway} dev ${name}`,
+    `route add default via ${gateway} dev ${name}`,
   ];
 }
 

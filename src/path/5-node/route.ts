@@ -1,5 +1,5 @@
 /** Where a node routes a packet, and why. Pure; reads the same plan as the kernel got. */
-import { canonicalAddress, isWithin, withPort } from "#lib/ip";
+import { canonicalAddress, familyOf, isWithin, withPort } from "#lib/ip";
 import type { Explanation, Flow, NodeModel, Outcome, Place, PodModel, Snapshot, Step } from "#model";
 import { nodeEnds, sameFamily } from "./families.ts";
 import { overlayOf, overlays, unreachedReason } from "./overlay.ts";
@@ -200,15 +200,17 @@ function outside(
   address: string,
   settings: NodeNetworkSettings,
 ): Explanation {
-  const special = settings.routes.find(({ to }) => isWithin(address, to));
+  const isBalanced = [...snapshot.services.values()].some((service) =>
+    service.loadBalancerIPs.includes(address),
+  );
+  const special =
+    settings.routes.find(({ to }) => isWithin(address, to)) ??
+    (isBalanced ? toEdge(address, settings) : undefined);
   const [bridge = ""] = (sameFamily(settings.underlay.addresses, address) ?? "").split("/");
   const via = special?.via ?? bridge;
   const predicted = [`${special?.to ?? "default"} via ${via} dev ${underlayDevice}`];
   const { rewrites, onward } = leaving(self, flow, address, settings);
   const steps = [step(self, "route", flow, address, { to: `outside (by ${via})`, rewrites, predicted })];
-  const isBalanced = [...snapshot.services.values()].some((service) =>
-    service.loadBalancerIPs.includes(address),
-  );
   if (isBalanced) {
     return end(steps, {
       kind: "next",
@@ -219,6 +221,15 @@ function outside(
     kind: "unknown",
     reason: `${address} lies outside the cluster; the packet leaves ${self.name} by ${via} and what answers there is not known here`,
   });
+}
+
+/** Pools of load-balancer addresses that lie outside the usual network have routes to the edge, too. */
+function toEdge(
+  address: string,
+  { routes }: NodeNetworkSettings,
+): NodeNetworkSettings["routes"][number] | undefined {
+  const edge = routes.find(({ via }) => familyOf(via) === familyOf(address));
+  return edge && { to: `the pool of ${address}`, via: edge.via };
 }
 
 function nextAt(pod: PodModel, flow: Flow): Outcome {

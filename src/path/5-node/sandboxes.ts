@@ -1,9 +1,9 @@
 /** Pod namespaces of one node: made, wired to the node, and taken away. */
 import { codeOf } from "#lib/errors";
-import { addressAt, ipv4ToNumber, parseCidr } from "#lib/ip";
+import { ipv4ToNumber, parseCidr } from "#lib/ip";
 import { closeNetNs, createNetNs, ipBatch, setSysctls } from "#kernel";
 import type { NetNs } from "#kernel";
-import { createAddressPool } from "./addresses.ts";
+import { addressesAt, createAddressPool } from "./addresses.ts";
 import { createBatch } from "./batch.ts";
 import { podMtu } from "./plan.ts";
 import type { NodeIdentity } from "./plan.ts";
@@ -54,7 +54,7 @@ export function createSandboxes(node: NodeIdentity, ns: NetNs, settings: NodeNet
       setSysctls(podNs, podSysctls(settings));
       setOptionalSysctls(podNs, settings);
       await nodeBatch.run(plan.node, plan.remove);
-      await ipBatch(podNs, plan.pod);
+      await ipBatch(podNs, ["link set lo up", ...plan.pod]);
       finished.set(pod.uid, { ns: podNs, address, addresses, device: link.device });
       return { ns: podNs, address, addresses, remove: plan.remove };
     } catch (error) {
@@ -98,10 +98,8 @@ export function createSandboxes(node: NodeIdentity, ns: NetNs, settings: NodeNet
   };
 }
 
-/** A pod has the same place in each pod CIDR of its node: 10.244.1.7 goes with fd00:10:244:1::7. */
 function addressesBeside({ podCIDR, podCIDRs }: NodeIdentity, address: string): readonly string[] {
-  const place = ipv4ToNumber(address) - parseCidr(podCIDR).base;
-  return podCIDRs.map((cidr) => addressAt(cidr, place));
+  return addressesAt(podCIDRs, ipv4ToNumber(address) - parseCidr(podCIDR).base);
 }
 
 function newNs({ namespace, name }: PodIdentity, onFailure: () => void): NetNs {

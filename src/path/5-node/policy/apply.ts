@@ -1,6 +1,6 @@
 /** Keeps a node's table `inroad-policy` equal to the newest snapshot, one transaction per change. */
-import { messageOf } from "#lib/errors";
 import type { IpFamily } from "#lib/ip";
+import { startKeeping } from "#lib/keeper";
 import type { Log } from "#lib/log";
 import { nft } from "#kernel";
 import type { NetNs } from "#kernel";
@@ -13,12 +13,6 @@ import type { DeniedConnection } from "./observe.ts";
 import { deniedSet, directions, families, planPolicy } from "./plan.ts";
 import type { TableContent } from "./plan.ts";
 import { changeScripts, rebuildScripts, tableOf } from "./script.ts";
-
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 5000;
-const SHORTEST_CHECK_MS = 1000;
-/** A check may take up to one part in this many of the time. */
-const CHECK_SHARE = 200;
 
 /** The policies of one node. */
 export interface PolicyPlane {
@@ -44,126 +38,27 @@ export interface PolicyPlaneOptions {
   readonly log: Log;
 }
 
-type Holds = (snapshot: Snapshot, place: number) => boolean;
-
-/** Those who wait for a snapshot in force of which something is true. */
-function createWaiters() {
-  let waiting: { readonly holds: Holds; resolve(): void; reject(error: Error): void }[] = [];
-  let newest: Parameters<Holds> | undefined;
-  let over: Error | undefined;
-  return {
-    until: (holds: Holds): Promise<void> =>
-      new Promise((resolve, reject) => {
-        if (newest !== undefined && holds(...newest)) return resolve();
-        if (over !== undefined) return reject(over);
-        waiting.push({ holds, resolve, reject });
-      }),
-    /** A snapshot came in force. */
-    announce(...now: Parameters<Holds>): void {
-      newest = now;
-      const reached = waiting.filter(({ holds }) => holds(...now));
-      waiting = waiting.filter((one) => !reached.includes(one));
-      for (const { resolve } of reached) resolve();
-    },
-    end(error: Error): void {
-      over = error;
-      for (const { reject } of waiting) reject(error);
-    },
-  };
-}
-
-/**
- * Begins at once, with the place of a predecessor's tables if there are any. A failed transaction is followed by making the
- * tables anew, with growing pauses; own rules that somebody deleted are put back.
- */
+/** Begins at once, with the place of a predecessor's tables if there are any. */
 export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions): PolicyPlane {
-  const closing = new AbortController();
-  /** Undefined while it is not known. */
-  let inForce: readonly TableContent[] | undefined;
+  let inForce: readonly TableContent[] = [];
   /** Families that may have a table. */
   let present: Set<IpFamily> | undefined;
-  const waiters = createWaiters();
-  let done = 0;
-  let wanted = 1;
-  const places = new WeakMap<Snapshot, number>([[source.current(), wanted]]);
-  let working: Promise<void> | undefined;
 
-  const step = async (): Promise<void> => {
-    const [snapshot, place] = [source.current(), wanted];
+  const put = async (snapshot: Snapshot, anew: boolean): Promise<void> => {
     const content = planPolicy(snapshot, node);
     present ??= await familiesWithTable(ns);
-    const scripts =
-      inForce === undefined ? rebuildScripts(content, present) : changeScripts(inForce, content);
+    const scripts = anew ? rebuildScripts(content, present) : changeScripts(inForce, content);
     for (const { family } of content) present.add(family);
-    // Unknown if one of them fails.
-    if (scripts.length > 0) inForce = undefined;
     for (const script of scripts) await nft(ns, `${script}\n`);
     inForce = content;
-    done = place;
-    waiters.announce(snapshot, place);
   };
-
-  const isBehind = (): boolean => !closing.signal.aborted && (done < wanted || inForce === undefined);
-
-  const work = async (): Promise<void> => {
-    let failures = 0;
-    while (isBehind()) {
-      try {
-        await step();
-        failures = 0;
-      } catch (error) {
-        const pause = Math.min(FIRST_PAUSE_MS * 2 ** failures++, LONGEST_PAUSE_MS);
-        log.warn(`policies not in force, trying again in ${pause} ms: ${messageOf(error)}`);
-        await sleep(pause, closing.signal);
-      }
-    }
-  };
-
-  const kick = (): void => {
-    working ??= work().finally(() => {
-      working = undefined;
-      // What came between the last look and now.
-      if (isBehind()) kick();
-    });
-  };
-
-  const check = async (): Promise<void> => {
-    let pause = SHORTEST_CHECK_MS;
-    while (!closing.signal.aborted) {
-      await sleep(pause, closing.signal);
-      if (working !== undefined || inForce === undefined || closing.signal.aborted) continue;
-      const began = performance.now();
-      // While the check runs it holds the place of the worker, so that the tables do not change under it.
-      working = areIntact(ns, inForce).then((intact) => {
-        working = undefined;
-        if (intact) return;
-        log.warn("somebody deleted rules of ours: putting them back");
-        inForce = undefined;
-      });
-      await working;
-      pause = Math.max(SHORTEST_CHECK_MS, CHECK_SHARE * (performance.now() - began));
-      if (isBehind()) kick();
-    }
-  };
-
-  const programmed = (snapshot: Snapshot): Promise<void> => {
-    const from = places.get(snapshot) ?? wanted;
-    return waiters.until((_, place) => place >= from);
-  };
-
-  const unsubscribe = source.subscribe((snapshot) => {
-    places.set(snapshot, ++wanted);
-    kick();
-  });
-  const ready = programmed(source.current());
-  ready.catch(() => undefined);
-  kick();
-  const checking = check();
+  const intact = (): Promise<boolean> => areIntact(ns, inForce);
+  const keeper = startKeeping({ what: "policies", source, put, intact, log });
 
   return {
-    ready,
-    programmed,
-    covers: (pod, address) => waiters.until((snapshot) => holdsPod(snapshot, pod, address)),
+    ready: keeper.ready,
+    programmed: keeper.programmed,
+    covers: (pod, address) => keeper.until((snapshot) => holdsPod(snapshot, pod, address)),
     async denied() {
       const sets = [...(await familiesWithTable(ns))].flatMap((family) =>
         directions.map((direction) => ({ direction, set: `${tableOf(family)} ${deniedSet(direction)}` })),
@@ -174,10 +69,7 @@ export function startPolicyPlane({ source, node, ns, log }: PolicyPlaneOptions):
       return (await Promise.all(read)).flat();
     },
     async close() {
-      unsubscribe();
-      closing.abort();
-      await Promise.all([working, checking]);
-      waiters.end(new Error("the policies were closed"));
+      await keeper.close();
       for (const script of rebuildScripts([], present ?? [])) await nft(ns, `${script}\n`);
     },
   };
@@ -205,18 +97,4 @@ function holdsPod(snapshot: Snapshot, { namespace, name, uid }: PodIdentity, add
   if (pod?.uid !== uid) return false;
   const selected = directions.some((way) => isolating(snapshot, pod, way).length > 0);
   return !selected || snapshot.podsByAddress.get(address)?.uid === uid;
-}
-
-/** Waits, but not longer than until the signal. */
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
-  });
 }
