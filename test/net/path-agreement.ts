@@ -88,7 +88,8 @@ async function outOfTurn(
 ): Promise<readonly string[]> {
   const wrong: string[] = [];
   const taken = flows.map((flow) => takesTurns(snapshot, flow)).find((one) => one !== undefined);
-  for (let turn = 0; taken !== undefined && turn < TURNS; turn++) {
+  if (taken === undefined) return [];
+  for (let turn = 0; turn < TURNS; turn++) {
     const facts = { ...lab.facts(), ...(await turnsOf(lab, taken)) };
     const [next] = everyRoute(snapshot, taken.start, facts);
     const decision = next?.visits[0]?.steps.at(-1)?.decision;
