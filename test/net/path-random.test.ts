@@ -8,6 +8,7 @@ import { after, before, describe, test } from "node:test";
 import * as fc from "fast-check";
 import { pathCases } from "../support/path-cases.ts";
 import { somePathCase } from "../support/path-world.ts";
+import type { PathCase } from "../support/path-world.ts";
 import { disagreements } from "./path-agreement.ts";
 import type { Tally } from "./path-agreement.ts";
 import { startPathLab } from "./path-lab.ts";
@@ -40,13 +41,18 @@ for (const { mode, overlay, share } of [
     test("clusters and flows drawn at random", async (t) => {
       t.diagnostic(`seed ${seed}`);
       let end = Infinity;
+      let smallest: PathCase | undefined;
       const property = fc.asyncProperty(somePathCase, async (one) => {
         if (Date.now() > end) return;
         const found = await disagreements(lab, one, tally);
-        if (found.length > 0) end = Math.min(end, Date.now() + SHRINKING);
+        if (found.length > 0) {
+          end = Math.min(end, Date.now() + SHRINKING);
+          smallest = one;
+        }
         assert.deepEqual(found, []);
       });
-      await fc.assert(property, { seed, numRuns: Math.ceil(runs * share), unbiased: true });
+      const drawn = fc.assert(property, { seed, numRuns: Math.ceil(runs * share), unbiased: true });
+      await drawn.finally(() => smallest && t.diagnostic(`to be kept: ${JSON.stringify(smallest)}`));
       t.diagnostic(JSON.stringify(tally));
     });
   });
