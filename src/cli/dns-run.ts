@@ -8,15 +8,12 @@ import { connectComponent, type Component } from "./component.ts";
 import type { DnsCommandOptions } from "./dns.ts";
 import { domainName, endpointsOf, hostSearch, httpListen, seconds, stubDomain } from "./dns-options.ts";
 import { withFallBack } from "./dns-udp.ts";
+import { requireKubeconfig } from "./options.ts";
 
 /** Serves until SIGINT or SIGTERM. Throws an InroadError for what cannot be read, reached or listened on. */
 export async function runDns(options: DnsCommandOptions): Promise<void> {
-  const { kubeconfig, context, domain } = options;
-  if (kubeconfig === undefined) {
-    throw new InroadError("NoKubeconfig", "dns needs the way to an API server", {
-      mend: "name a kubeconfig file: --kubeconfig FILE, or the environment's KUBECONFIG",
-    });
-  }
+  const { context, domain } = options;
+  const kubeconfig = requireKubeconfig("dns", options);
   const component = await connectComponent("dns", {
     kubeconfig,
     domain,

@@ -10,6 +10,7 @@ import { faultCommand } from "./fault.ts";
 import { kubeconfigCommand } from "./kubeconfig.ts";
 import { curlCommand, execCommand } from "./exec.ts";
 import { dnsCommand } from "./dns.ts";
+import { loadBalancerCommand } from "./load-balancer.ts";
 import { nodeCommand } from "./node.ts";
 import { doctorCommand } from "./doctor.ts";
 import { proxyCommand } from "./proxy.ts";
@@ -43,6 +44,7 @@ for (const command of [
   doctorCommand(),
   dnsCommand(),
   proxyCommand(),
+  loadBalancerCommand(),
   ...unbuiltCommands(),
 ]) {
   program.addCommand(command.exitOverride().showHelpAfterError("(run with --help for the options)"));

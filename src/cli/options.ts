@@ -1,4 +1,6 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { InroadError } from "#lib/errors";
+import { canonicalCidr } from "#lib/ip";
 import type { ProxyMode } from "#path/proxy";
 
 /** `--name`, the same for every verb. */
@@ -33,6 +35,22 @@ export function kubeconfigOptions(): readonly Option[] {
     new Option("--context <name>", "a context of the kubeconfig; its current one if not given"),
     new Option("--domain <domain>", "the cluster's domain").default("cluster.local"),
   ];
+}
+
+/** The file of `--kubeconfig`; throws `NoKubeconfig` where there is none. */
+export function requireKubeconfig(verb: string, { kubeconfig }: KubeconfigOptions): string {
+  if (kubeconfig !== undefined) return kubeconfig;
+  throw new InroadError("NoKubeconfig", `${verb} needs the way to an API server`, {
+    mend: "name a kubeconfig file: --kubeconfig FILE, or the environment's KUBECONFIG",
+  });
+}
+
+/** Collects the networks of an option that may be given several times. */
+export function collectNetworks(text: string, before: readonly string[] = []): readonly string[] {
+  const network = canonicalCidr(text);
+  if (network === undefined)
+    throw new InvalidArgumentError("a network is an address and a length: 172.30.0.0/24");
+  return [...before, network];
 }
 
 /** The options of `up`, as commander gives them. */

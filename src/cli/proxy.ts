@@ -1,11 +1,10 @@
 /** `inroad proxy`: the Service rules of the node it runs on, from any cluster's API server. */
 import { hostname } from "node:os";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { startNftThread } from "#kernel";
 import { InroadError, messageOf } from "#lib/errors";
-import { canonicalCidr } from "#lib/ip";
 import { requireMode } from "./doctor.ts";
-import { kubeconfigOptions, type KubeconfigOptions } from "./options.ts";
+import { collectNetworks, kubeconfigOptions, requireKubeconfig, type KubeconfigOptions } from "./options.ts";
 
 interface ProxyCommandOptions extends KubeconfigOptions {
   readonly node: string;
@@ -37,7 +36,7 @@ export function proxyCommand(): Command {
     .option(
       "--nodeport-addresses <cidr...>",
       "networks of the node's addresses that have node ports",
-      networks,
+      collectNetworks,
     )
     .option("--cleanup", "remove all rules that inroad proxy made on this machine, and end", false)
     .addHelpText(
@@ -61,21 +60,9 @@ async function cleanUpNode(): Promise<void> {
   }
 }
 
-/** Collects the networks of an option that may be given several times. */
-function networks(text: string, before: readonly string[] = []): readonly string[] {
-  const network = canonicalCidr(text);
-  if (network === undefined)
-    throw new InvalidArgumentError("a network is an address and a length: 172.30.0.0/24");
-  return [...before, network];
-}
-
 async function runProxy(command: ProxyCommandOptions): Promise<void> {
-  const { kubeconfig, context, domain, node, proxyMode } = command;
-  if (kubeconfig === undefined) {
-    throw new InroadError("NoKubeconfig", "proxy needs the way to an API server", {
-      mend: "name a kubeconfig file: --kubeconfig FILE, or the environment's KUBECONFIG",
-    });
-  }
+  const { context, domain, node, proxyMode } = command;
+  const kubeconfig = requireKubeconfig("proxy", command);
   requireMode(proxyMode);
   const kinds = ["services", "endpointslices", "nodes", "servicecidrs"];
   const options = { kubeconfig, domain, kinds, ...(context === undefined ? {} : { context }) };

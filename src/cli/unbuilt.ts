@@ -7,7 +7,6 @@ const verbs: Readonly<Record<string, string>> = {
   test: "run traffic tests from files without a cluster",
   diff: "compare two route configurations",
   ingress: "run the ingress controller against any cluster",
-  "load-balancer": "run the load balancer against any cluster",
 };
 
 export function unbuiltCommands(): Command[] {

@@ -73,7 +73,7 @@ export async function createKernelNetwork(
     home,
     toEdge.map(({ to, via }) => `route add ${to} via ${via}`),
   );
-  const balance = ruleWriter(edge, config.ipFamilies, pools);
+  const balance = ruleWriter(edge, config.ipFamilies, pools, log.child("load-balancer"));
   const nsOf = (node: string) => network.nodes.get(node)?.ns;
   return {
     home,
@@ -84,7 +84,7 @@ export async function createKernelNetwork(
     balance,
     balanced: async (filter) => {
       const entries = await conntrack(edge, filter);
-      return entries.map((entry) => ({ ...entry, toNode: balance.nodeOfMark(entry.mark) }));
+      return entries.map((entry) => ({ ...entry, toNode: balance.nodeOf(entry) }));
     },
     startProxy: (node, options) => startProxy({ ...options, node, netns: nsOf(node), mode }),
     evidence: (node, proxy) => ({

@@ -93,6 +93,9 @@ export function createLoopbackCluster(config: ClusterConfig, log: Log): ClusterN
 /** What users must know to find things: where the networks are, and which ports are not where they should be. */
 function notesOf(map: LoopbackMap, pools: readonly string[], { services, policies }: Snapshot): string[] {
   const image = (address: string): string => imageOf(map, address) ?? address;
+  const proxied = [...services].flatMap(([key, { proxiedIPs = [] }]) =>
+    proxiedIPs.map((ip) => `${ip} (${key})`),
+  );
   const elsewhere = [...services.values()].flatMap(({ clusterIPs, loadBalancerIPs, ports }) =>
     [...clusterIPs, ...loadBalancerIPs].flatMap((address) =>
       ports.flatMap(({ port, protocol }) => {
@@ -117,6 +120,9 @@ function notesOf(map: LoopbackMap, pools: readonly string[], { services, policie
     ...(policies.size === 0
       ? []
       : [`NetworkPolicies (${policies.size}) are not in force without namespaces`]),
+    ...(proxied.length === 0
+      ? []
+      : [`the PROXY protocol is not spoken without namespaces: refused is ${proxied.join(", ")}`]),
     ...elsewhere,
   ];
 }

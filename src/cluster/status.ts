@@ -1,5 +1,5 @@
 /** What `inroad status` shows, from the snapshot. */
-import { certificateFor, describeFault, type Fault, type Snapshot } from "#model";
+import { certificateFor, describeFault, externalAddresses, type Fault, type Snapshot } from "#model";
 import { mtuText, type NodeMtu } from "#path/node";
 import type { ClusterConfig } from "./config.ts";
 import type { ClusterStatus } from "./messages.ts";
@@ -50,7 +50,7 @@ export function statusOf(
       name: service.name,
       type: service.type,
       clusterIP: service.headless ? "None" : (service.clusterIPs[0] ?? ""),
-      addresses: service.loadBalancerIPs,
+      addresses: externalAddresses(service),
     })),
     hosts: [...snapshot.routes.hosts.keys()]
       .filter((host) => host !== "")

@@ -2,7 +2,7 @@
 import type { Ingress as IngressWire } from "kubernetes-types/networking/v1.js";
 import type { KubeObject } from "#kube";
 import { codeOf } from "#lib/errors";
-import { findingsAbout, type Snapshot, type SnapshotSource } from "#model";
+import { externalAddresses, findingsAbout, type Snapshot, type SnapshotSource } from "#model";
 import type { Controller } from "#client";
 import { type Context, createWriter, startLoop } from "./context.ts";
 import { isDeleting, kind, nameOf, namespaceOf, sameJson } from "./objects.ts";
@@ -45,7 +45,8 @@ export function startIngressStatus(context: Context, source: SnapshotSource, ser
 
   const reconcile = async (): Promise<void> => {
     const snapshot = source.current();
-    const addresses = snapshot.services.get(service)?.loadBalancerIPs ?? [];
+    const own = snapshot.services.get(service);
+    const addresses = own === undefined ? [] : externalAddresses(own);
     for (const plan of planIngressStatus(ingresses.list(), snapshot, addresses)) {
       const list = plan.addresses.map((ip) => ({ ip }));
       const status = { loadBalancer: { ingress: list.length === 0 ? null : list } };

@@ -1,7 +1,7 @@
 /** The service address controller: Services of type LoadBalancer -> status.loadBalancer. */
 import { codeOf } from "#lib/errors";
 import type { Controller } from "#client";
-import type { AddressPool } from "#model";
+import { proxyProtocolOf, type AddressPool } from "#model";
 import { addressesOf, type AddressProblem } from "./address-demand.ts";
 import { planAddresses } from "./address-plan.ts";
 import { type Context, createWriter, recorderFor, startLoop } from "./context.ts";
@@ -27,7 +27,7 @@ export function startServiceAddresses(context: Context, pools: readonly AddressP
     }
   };
   const setAddresses = async (service: Service, addresses: readonly string[]): Promise<void> => {
-    const entries = addresses.map((ip) => ({ ip, ipMode: "VIP" }));
+    const entries = addresses.map((ip) => ({ ip, ipMode: modeOf(service) }));
     const status = { loadBalancer: { ingress: entries.length === 0 ? null : entries } };
     await writer.patch(services, service, { status }, "status");
     const [reason, message] =
@@ -41,7 +41,7 @@ export function startServiceAddresses(context: Context, pools: readonly AddressP
     const candidates = services.list().filter((service) => isCandidate(service));
     for (const { service, addresses, problems } of planAddresses(candidates, pools)) {
       tell(service, problems);
-      if (sameJson(addresses, addressesOf(service))) continue;
+      if (sameJson(addresses, addressesOf(service)) && shows(service, modeOf(service))) continue;
       await setAddresses(service, addresses).catch((error: unknown) => {
         if (codeOf(error) !== "NotFound") throw error;
       });
@@ -54,6 +54,15 @@ export function startServiceAddresses(context: Context, pools: readonly AddressP
     if (isCandidate(service) || (old !== undefined && isCandidate(old))) loop.enqueue("all");
   });
   return loop;
+}
+
+/** KEP-1860: connections that end at the load balancer must not be cut short by the nodes. */
+function modeOf(service: Service): "VIP" | "Proxy" {
+  return proxyProtocolOf(service) === undefined ? "VIP" : "Proxy";
+}
+
+function shows(service: Service, mode: string): boolean {
+  return (service.status?.loadBalancer?.ingress ?? []).every(({ ipMode = "VIP" }) => ipMode === mode);
 }
 
 function isCandidate(service: Service): boolean {

@@ -163,6 +163,21 @@ test("load-balancer addresses are given, run out with an event, and are released
   );
 });
 
+test("an address for the PROXY protocol says so in its status, as long as it is asked for", async () => {
+  const annotate = (version: string | null) => ({
+    metadata: { annotations: { "inroad.dev/proxy-protocol": version } },
+  });
+  const shown = (): string | undefined =>
+    (cluster.all("v1", "Service") as Service[]).find((one) => one.metadata?.name === "a")?.status
+      ?.loadBalancer?.ingress?.[0]?.ipMode;
+  await cluster.client.create(serviceKind, service("a", { type: "LoadBalancer" }));
+  await cluster.until("an address", () => shown() === "VIP");
+  await cluster.client.patch(serviceKind, "a", "default", annotate("v2"), { type: "merge" });
+  await cluster.until("mode Proxy", () => shown() === "Proxy");
+  await cluster.client.patch(serviceKind, "a", "default", annotate(null), { type: "merge" });
+  await cluster.until("mode VIP", () => shown() === "VIP");
+});
+
 test("an Ingress of our class shows the address of the ingress Service; others are left alone", async () => {
   await cluster.client.create(kind("v1", "Namespace"), { metadata: { name: "inroad-system" } });
   const front = service("inroad-ingress", { type: "LoadBalancer" });

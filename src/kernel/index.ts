@@ -4,13 +4,15 @@ export {
   clusterEnd,
   connectOptions,
   endsOf,
-  pingSocket,
   reachEnd,
   tcpConnect,
   tcpListener,
   udpSocket,
 } from "./sockets.ts";
-export { sendDatagram } from "./libc.ts";
+export { openEchoSocket } from "./echo.ts";
+export { takePulse, type Pulse } from "./pulse.ts";
+export { openLink } from "./link.ts";
+export type { Link } from "./link.ts";
 export { clientProxyPort, imageOf, imagePort, isLoopback, layOut, mostClusters } from "./loopback.ts";
 export { clearPorts, createPortTable, portIn, setPort } from "./port-table.ts";
 export type { End, LoopbackMap } from "./loopback.ts";

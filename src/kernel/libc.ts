@@ -36,6 +36,7 @@ const CLONE_NEWNET = 0x40000000;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const AF_NETLINK = 16;
+const AF_PACKET = 17;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_RAW = 3;
@@ -134,7 +135,35 @@ export function sendDatagram(fd: number, message: Buffer, address: string): bool
 function setFlag(fd: number, level: number, option: number, value = 1): void {
   const one = Buffer.alloc(4);
   writeNative(one, value, 4);
-  check(libc.setsockopt(fd, level, option, one, 4), "setsockopt");
+  setOption(fd, level, option, one);
+}
+
+/** setsockopt(2). What the value points to must stay referenced for the time of the call. */
+export function setOption(fd: number, level: number, option: number, value: Buffer): void {
+  check(libc.setsockopt(fd, level, option, value, value.length), "setsockopt");
+}
+
+/** A raw packet socket (packet(7)), non-blocking, closed on exec, that receives nothing before it is bound. */
+export function openPacketSocket(): number {
+  return check(libc.socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "packet socket");
+}
+
+/** bind(2) to a struct sockaddr of any family, which is then read back: the kernel has filled in what it knows. */
+export function bindTo(fd: number, name: Buffer): void {
+  const length = Buffer.alloc(4);
+  writeNative(length, name.length, 4);
+  check(libc.bind(fd, name, name.length), "bind");
+  check(libc.getsockname(fd, name, length), "getsockname");
+}
+
+/** recv(2) without waiting: the length of what came, 0 when there is nothing or all that came was an error. */
+export function receiveOne(fd: number, buffer: Buffer): number {
+  return Math.max(0, Number(libc.recv(fd, buffer, BigInt(buffer.length), 0)));
+}
+
+/** send(2) without waiting; false when the kernel refused it. */
+export function sendOne(fd: number, bytes: Buffer): boolean {
+  return Number(libc.send(fd, bytes, BigInt(bytes.length), 0)) === bytes.length;
 }
 
 /** `4` or `6`; throws `BadAddress` for anything but an IP literal (names are never resolved here). */

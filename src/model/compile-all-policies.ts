@@ -2,6 +2,7 @@
 import type { KubeObject } from "#kube";
 import { compilePolicy, labelsOfNamespaces } from "./compile-policies.ts";
 import { forEach } from "./each-object.ts";
+import { externalAddresses } from "./endpoints.ts";
 import { policyFindings } from "./findings-policy.ts";
 import { perObject } from "./memo.ts";
 import { keyOf, namespaceOf, type ClusterObjects } from "./objects.ts";
@@ -103,8 +104,8 @@ function podRef({ namespace, name }: PodModel): ObjectRef {
 const addressesOf = perObject(
   (services: ReadonlyMap<string, ServiceModel>): ReadonlyMap<string, string> =>
     new Map(
-      [...services].flatMap(([key, { clusterIPs, loadBalancerIPs }]) =>
-        [...clusterIPs, ...loadBalancerIPs].map((address) => [address, key] as const),
+      [...services].flatMap(([key, service]) =>
+        [...service.clusterIPs, ...externalAddresses(service)].map((address) => [address, key] as const),
       ),
     ),
 );

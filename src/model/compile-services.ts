@@ -6,7 +6,8 @@ import { addressOrder, canonicalAddress, canonicalCidr, familyOf } from "#lib/ip
 import { isForeignClass } from "./address-request.ts";
 import { protocolOf } from "./compile-pods.ts";
 import { byText, keyOf, nameOf, namespaceOf } from "./objects.ts";
-import type { Endpoint, Scheduler, ServiceModel, ServicePort } from "./types.ts";
+import { proxyProtocolOf } from "./proxy-protocol.ts";
+import type { Endpoint, LoadBalancerAlgorithm, Scheduler, ServiceModel, ServicePort } from "./types.ts";
 import { asEndpointSlice, asService } from "./views.ts";
 
 /** sessionAffinityConfig.clientIP.timeoutSeconds, if the API has not set it: three hours. */
@@ -17,6 +18,14 @@ const triggerAnnotation = "endpoints.kubernetes.io/last-change-trigger-time";
 export const schedulerAnnotation = "inroad.dev/scheduler";
 
 const schedulers: readonly Scheduler[] = ["rr", "wrr", "lc", "sh"];
+
+export const algorithmAnnotation = "inroad.dev/load-balancer-algorithm";
+
+export const loadBalancerAlgorithms: readonly LoadBalancerAlgorithm[] = [
+  "round-robin",
+  "source-hash",
+  "connection-hash",
+];
 
 /** Slices by `namespace/name` of their Service. */
 export type SlicesByService = ReadonlyMap<string, readonly EndpointSlice[]>;
@@ -78,9 +87,7 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     ...(spec?.externalName === undefined ? {} : { externalName: spec.externalName }),
     selector: spec?.selector ?? {},
     ports,
-    loadBalancerIPs: (status?.loadBalancer?.ingress ?? [])
-      .filter((entry) => entry.ipMode !== "Proxy")
-      .flatMap((entry) => addressOrNothing(entry.ip)),
+    ...loadBalancerAddresses(status),
     externalTrafficPolicy: spec?.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     internalTrafficPolicy: spec?.internalTrafficPolicy === "Local" ? "Local" : "Cluster",
     ...(spec?.healthCheckNodePort === undefined || spec.healthCheckNodePort === 0
@@ -90,9 +97,24 @@ function joinService(object: KubeObject, all: readonly EndpointSlice[]): Service
     ...addressListsOf(spec),
     ...(isForeignClass(spec?.loadBalancerClass) ? { foreignClass: spec?.loadBalancerClass ?? "" } : {}),
     ...schedulerOf(object),
+    ...algorithmOf(object),
+    ...proxying(object),
     publishNotReadyAddresses: spec?.publishNotReadyAddresses ?? false,
     ...changedAt(slices),
     ...(ports.length === 0 && headless ? { portlessEndpoints: portless(slices) } : {}),
+  };
+}
+
+function loadBalancerAddresses(
+  status: ReturnType<typeof asService>["status"],
+): Pick<ServiceModel, "loadBalancerIPs" | "proxiedIPs"> {
+  const entries = status?.loadBalancer?.ingress ?? [];
+  const [proxied, routed] = [true, false].map((proxy) =>
+    entries.filter(({ ipMode }) => (ipMode === "Proxy") === proxy).flatMap(({ ip }) => addressOrNothing(ip)),
+  );
+  return {
+    loadBalancerIPs: routed ?? [],
+    ...(proxied?.length === 0 ? {} : { proxiedIPs: proxied ?? [] }),
   };
 }
 
@@ -119,6 +141,19 @@ function schedulerOf(object: KubeObject): Pick<ServiceModel, "scheduler"> {
   const wanted = object.metadata?.annotations?.[schedulerAnnotation];
   const scheduler = schedulers.find((name) => name === wanted);
   return scheduler === undefined || scheduler === "rr" ? {} : { scheduler };
+}
+
+/** A client that is to stay with its endpoint must first of all stay with its node, which remembers it. */
+function algorithmOf(object: KubeObject): Pick<ServiceModel, "loadBalancerAlgorithm"> {
+  const wanted = object.metadata?.annotations?.[algorithmAnnotation];
+  const affine = asService(object).spec?.sessionAffinity === "ClientIP";
+  const algorithm = affine ? "source-hash" : loadBalancerAlgorithms.find((name) => name === wanted);
+  return algorithm === undefined || algorithm === "round-robin" ? {} : { loadBalancerAlgorithm: algorithm };
+}
+
+function proxying(object: KubeObject): Pick<ServiceModel, "proxyProtocol"> {
+  const proxyProtocol = proxyProtocolOf(object);
+  return proxyProtocol === undefined ? {} : { proxyProtocol };
 }
 
 function changedAt(slices: readonly EndpointSlice[]): Pick<ServiceModel, "endpointsChangedAt"> {

@@ -204,7 +204,8 @@ test("a load-balancer address in mode Proxy is not for the nodes' rules", () => 
     },
   );
   const snapshot = exampleSnapshot({ services: [lb] });
-  assert.deepEqual(snapshot.services.get("default/api-service")?.loadBalancerIPs, ["2.2.2.2"]);
+  const model = snapshot.services.get("default/api-service");
+  assert.deepEqual([model?.loadBalancerIPs, model?.proxiedIPs], [["2.2.2.2"], ["1.1.1.1"]]);
 });
 
 test("only the class of another load balancer is taken over", () => {

@@ -27,6 +27,11 @@ export function endpointKey({ address, port }: Pick<Endpoint, "address" | "port"
   return `${address}:${port}`;
 }
 
+/** All addresses of load balancers by which a Service is reached, routed to nodes or ending at the load balancer. */
+export function externalAddresses({ loadBalancerIPs, proxiedIPs = [] }: ServiceModel): readonly string[] {
+  return [...loadBalancerIPs, ...proxiedIPs];
+}
+
 interface EndpointReason {
   readonly endpoint: Endpoint;
   readonly eligible: boolean;

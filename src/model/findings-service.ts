@@ -4,7 +4,8 @@ import type { Service } from "kubernetes-types/core/v1.js";
 import { isFollowed, overruledNotes } from "./address-request.ts";
 import { annotationFindings, readAnnotations } from "./external-dns.ts";
 import type { PodIndex } from "./pod-index.ts";
-import { schedulerAnnotation } from "./compile-services.ts";
+import { algorithmAnnotation, loadBalancerAlgorithms, schedulerAnnotation } from "./compile-services.ts";
+import { isProxyAnnotation, proxyProtocolNotes } from "./proxy-protocol.ts";
 import type { Finding, Scheduler, ServiceModel } from "./types.ts";
 import { asService } from "./views.ts";
 
@@ -20,6 +21,9 @@ export function serviceFindings(
     ...selectorNotes(service, pods),
     ...fieldNotes(object),
     ...schedulerNotes(object),
+    ...algorithmNotes(object, service),
+    ...proxyProtocolNotes(object, service),
+    ...headerNotRead(service, pods),
     ...annotationNotes(object),
     ...overruledNotes(object),
   ];
@@ -27,6 +31,23 @@ export function serviceFindings(
     ...notes.map((note) => ({ ...note, object: ref })),
     ...annotationFindings(object, ref),
     ...unannounced(service, object).map((note) => ({ ...note, object: ref })),
+  ];
+}
+
+/** Our ingress takes a PROXY header for a bad request. */
+function headerNotRead(service: ServiceModel, pods: PodIndex): Note[] {
+  const { proxyProtocol, namespace, selector } = service;
+  if (proxyProtocol === undefined || Object.keys(selector).length === 0) return [];
+  if (!pods.matching(namespace, selector).some(({ component }) => component === "ingress")) return [];
+  return [
+    {
+      code: "ProxyProtocolNotRead",
+      severity: "warning",
+      field: "metadata.annotations",
+      message: `the ingress does not read PROXY ${proxyProtocol} headers yet: it answers every request with 400`,
+      mend: "remove the annotation: the load balancer keeps the client's address without it",
+      affectsRouting: true,
+    },
   ];
 }
 
@@ -159,6 +180,26 @@ function schedulerNotes(object: KubeObject): Note[] {
   return [{ ...note, code: "SchedulerByMode", severity: "info", message }];
 }
 
+function algorithmNotes(object: KubeObject, service: ServiceModel): Note[] {
+  const wanted = object.metadata?.annotations?.[algorithmAnnotation];
+  if (wanted === undefined) return [];
+  const { loadBalancerAlgorithm: chosen = "round-robin" } = service;
+  const note = {
+    severity: "warning" as const,
+    field: `metadata.annotations[${algorithmAnnotation}]`,
+    affectsRouting: false,
+  };
+  if (!loadBalancerAlgorithms.some((name) => name === wanted)) {
+    const message = `there is no load-balancer algorithm ${wanted}: the nodes are chosen by ${chosen}`;
+    const mend = `write one of ${loadBalancerAlgorithms.join(", ")}`;
+    return [{ ...note, code: "UnknownLoadBalancerAlgorithm", message, mend }];
+  }
+  if (wanted === chosen) return [];
+  const message = `with sessionAffinity ClientIP the nodes are chosen by ${chosen}, not by ${wanted}`;
+  const mend = "remove the annotation, or the affinity";
+  return [{ ...note, code: "LoadBalancerAlgorithmOverruled", message, mend }];
+}
+
 /** Annotations by which other products change where a Service's traffic goes: prefix (or whole key) and product. */
 const routingAnnotations: readonly (readonly [prefix: string, product: string])[] = [
   ["service.beta.kubernetes.io/", "a cloud's load balancer"],
@@ -175,7 +216,7 @@ const routingAnnotations: readonly (readonly [prefix: string, product: string])[
 
 function annotationNotes(object: KubeObject): Note[] {
   return Object.keys(object.metadata?.annotations ?? {})
-    .filter((key) => !isFollowed(key))
+    .filter((key) => !isProxyAnnotation(key) && !isFollowed(key))
     .sort()
     .flatMap((key) => {
       const known = routingAnnotations.find(([prefix]) => key.startsWith(prefix));

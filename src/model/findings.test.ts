@@ -10,6 +10,7 @@ import {
   service,
 } from "../../test/support/snapshot.ts";
 import { findingsAbout } from "./findings.ts";
+import { proxyProtocolOf } from "./proxy-protocol.ts";
 import type { Finding } from "./types.ts";
 
 const apiService = { kind: "Service", namespace: "default", name: "api-service" };
@@ -83,6 +84,81 @@ test("a scheduler that is not there, or not in every mode, is reported", () => {
     const findings = aboutService({ clusterIP: "10.96.1.1" }, { app: "api" }, annotations);
     assert.deepEqual(codes(findings), expected, scheduler);
   }
+});
+
+/** The algorithm that is asked for, with an affinity, and what is said of it. */
+const algorithms: readonly (readonly [algorithm: string, affinity: string, expected: readonly string[]])[] = [
+  ["round-robin", "None", []],
+  ["source-hash", "None", []],
+  ["connection-hash", "None", []],
+  ["source-hash", "ClientIP", []],
+  ["round-robin", "ClientIP", ["LoadBalancerAlgorithmOverruled"]],
+  ["fastest", "None", ["UnknownLoadBalancerAlgorithm"]],
+];
+
+test("a load-balancer algorithm that is not there, or overruled, is reported", () => {
+  for (const [algorithm, sessionAffinity, expected] of algorithms) {
+    const annotations = { "inroad.dev/load-balancer-algorithm": algorithm };
+    const service = { clusterIP: "10.96.1.1", more: { sessionAffinity } };
+    assert.deepEqual(codes(aboutService(service, { app: "api" }, annotations)), expected, algorithm);
+  }
+});
+
+const aws = "service.beta.kubernetes.io/aws-load-balancer-proxy-protocol";
+const digitalOcean = "service.beta.kubernetes.io/do-loadbalancer-enable-proxy-protocol";
+
+/** An annotation that asks for the PROXY protocol, what is read of it, and what is said. */
+const proxyProtocols: readonly (readonly [
+  annotation: string,
+  value: string,
+  read: string | undefined,
+  expected: readonly string[],
+])[] = [
+  ["inroad.dev/proxy-protocol", "v1", "v1", ["ProxyProtocolByMode"]],
+  ["inroad.dev/proxy-protocol", "v2", "v2", ["ProxyProtocolByMode"]],
+  ["inroad.dev/proxy-protocol", "v3", undefined, ["UnknownProxyProtocol affects routing"]],
+  [aws, "*", "v1", ["ProxyProtocolByMode"]],
+  [aws, "80", undefined, ["UnknownProxyProtocol affects routing"]],
+  [digitalOcean, "true", "v1", ["ProxyProtocolByMode"]],
+  [digitalOcean, "false", undefined, []],
+];
+
+test("annotations that ask for the PROXY protocol are read, and values that nobody knows are reported", () => {
+  const ports = [{ protocol: "TCP", port: 80, targetPort: 8080, nodePort: 30_080 }];
+  for (const [annotation, value, read, expected] of proxyProtocols) {
+    const given = { clusterIP: "10.96.1.1", more: { type: "LoadBalancer", ports } };
+    const findings = aboutService(given, { app: "api" }, { [annotation]: value });
+    assert.deepEqual(codes(findings), expected, `${annotation}: ${value}`);
+    const object = { kind: "Service", metadata: { annotations: { [annotation]: value } } };
+    assert.equal(proxyProtocolOf(object), read);
+  }
+});
+
+test("our ingress does not read PROXY headers, and its Service says so", () => {
+  const about = { kind: "Service", namespace: "inroad-system", name: "inroad-ingress" };
+  const services = exampleObjects().services.map((object) => {
+    const annotations = { "inroad.dev/proxy-protocol": "v2" };
+    return object.metadata?.name === about.name
+      ? { ...object, metadata: { ...object.metadata, annotations } }
+      : object;
+  });
+  const found = codes(findingsAbout(exampleSnapshot({ services }), about));
+  assert.ok(found.includes("ProxyProtocolNotRead affects routing"), found.join());
+  assert.deepEqual(codes(findingsAbout(exampleSnapshot(), about)), []);
+});
+
+test("ports that the PROXY protocol cannot be spoken on are reported", () => {
+  const ports = [
+    { name: "bare", protocol: "TCP", port: 80, targetPort: 8080 },
+    { name: "dns", protocol: "UDP", port: 53, targetPort: 5353, nodePort: 30_053 },
+  ];
+  const given = { clusterIP: "10.96.1.1", more: { type: "LoadBalancer", ports } };
+  const findings = aboutService(given, { app: "api" }, { "inroad.dev/proxy-protocol": "v2" });
+  const about = findings.filter(({ code }) => code === "ProxyProtocolPort");
+  assert.deepEqual(
+    about.map(({ field }) => field),
+    ["spec.ports[0]", "spec.ports[1]"],
+  );
 });
 
 test("fields of a Service that are not carried out everywhere are reported", () => {

@@ -1,5 +1,5 @@
 /** The door of the model: what is in the cluster, and the semantics that every part shares. */
-export { chooseEndpoints, endpointKey, readyOn } from "./endpoints.ts";
+export { chooseEndpoints, endpointKey, externalAddresses, readyOn } from "./endpoints.ts";
 export type { EndpointChoice, EndpointQuery } from "./endpoints.ts";
 export { compile } from "./compile.ts";
 export type { ClusterObjects, CompileOptions } from "./objects.ts";
@@ -11,6 +11,7 @@ export type { Fault, FaultKind } from "./faults.ts";
 export { findingsAbout } from "./findings.ts";
 export { addressRequest, isForeignClass, loadBalancerClass, sharingAnnotation } from "./address-request.ts";
 export { followPublicName, preferredAddresses, publicName } from "./public-names.ts";
+export { proxyProtocolOf } from "./proxy-protocol.ts";
 export { selects } from "./pod-index.ts";
 export {
   decideDirection,

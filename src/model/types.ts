@@ -109,6 +109,12 @@ export interface Endpoint {
  */
 export type Scheduler = "rr" | "wrr" | "lc" | "sh";
 
+/** How a load balancer chooses the node of a new connection: by turns, by the client's address, or by its address and port. */
+export type LoadBalancerAlgorithm = "round-robin" | "source-hash" | "connection-hash";
+
+/** Versions of the PROXY protocol. */
+export type ProxyProtocol = "v1" | "v2";
+
 export interface ServicePort {
   readonly name: string;
   readonly protocol: Protocol;
@@ -140,6 +146,10 @@ export interface ServiceModel {
   readonly ports: readonly ServicePort[];
   /** status.loadBalancer.ingress[].ip with ipMode VIP (the default). */
   readonly loadBalancerIPs: readonly string[];
+  /** As `loadBalancerIPs`, with ipMode Proxy: connections end at the load balancer, so that nodes send their own there, too. */
+  readonly proxiedIPs?: readonly string[];
+  /** By annotation (see `proxy-protocol.ts`): what the load balancer says to endpoints at the beginning of a connection. */
+  readonly proxyProtocol?: ProxyProtocol;
   /** spec.loadBalancerClass, if it is that of another implementation: the load balancer leaves its addresses alone. */
   readonly foreignClass?: string;
   /** spec.externalIPs; the proxy serves them only where it is told to (CVE-2020-8554). */
@@ -154,6 +164,8 @@ export interface ServiceModel {
   readonly affinityTimeoutSeconds?: number;
   /** Annotation `inroad.dev/scheduler`; absent: `rr`. */
   readonly scheduler?: Scheduler;
+  /** Annotation `inroad.dev/load-balancer-algorithm`; absent: `round-robin`. With ClientIP it is `source-hash`. */
+  readonly loadBalancerAlgorithm?: LoadBalancerAlgorithm;
   readonly publishNotReadyAddresses: boolean;
   /**
    * When the pod or Service changed that the newest of its EndpointSlices follows, in milliseconds since 1970

@@ -1,5 +1,6 @@
 /** Which Kubernetes objects decide at a place, so that no finding about them is forgotten. */
 import {
+  externalAddresses,
   findingsAbout,
   type Finding,
   type Flow,
@@ -46,7 +47,7 @@ function serviceAt(snapshot: Snapshot, { destination }: Flow): readonly ObjectRe
   if (address === undefined) return [];
   const onNode = [...snapshot.nodes.values()].some((node) => node.addresses.includes(address));
   for (const service of snapshot.services.values()) {
-    const owns = service.clusterIPs.includes(address) || service.loadBalancerIPs.includes(address);
+    const owns = service.clusterIPs.includes(address) || externalAddresses(service).includes(address);
     if (owns || (onNode && service.ports.some((p) => p.nodePort === port))) {
       return [{ kind: "Service", namespace: service.namespace, name: service.name }];
     }

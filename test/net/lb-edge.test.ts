@@ -170,7 +170,7 @@ before(async () => {
   balancer = startLoadBalancer({
     source,
     edge: outside.edge,
-    writer: ruleWriter(outside.edge, families, pools),
+    writer: ruleWriter(outside.edge, families, pools, silentLog),
     log: silentLog,
   });
   const listen = {

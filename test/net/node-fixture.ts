@@ -52,12 +52,16 @@ export interface NodeWorld {
   close(): Promise<void>;
 }
 
-/** Pods `a1` to `a3` on node-a, `b1` to `b3` on node-b. */
-export async function startNodeWorld(overlay: Overlay, families: readonly IpFamily[]): Promise<NodeWorld> {
+/** Pods `a1` to `a3` on node-a, `b1` to `b3` on node-b, and so on if there are more nodes. */
+export async function startNodeWorld(
+  overlay: Overlay,
+  families: readonly IpFamily[],
+  nodes: readonly string[] = ["node-a", "node-b"],
+): Promise<NodeWorld> {
   const started = performance.now();
   const source = manualSource();
   const network = startNodes({
-    nodes: [identity("node-a", 0, families), identity("node-b", 1, families)],
+    nodes: nodes.map((name, n) => identity(name, n, families)),
     source,
     log: silentLog,
     settings: networkSettings(families, overlay),
@@ -73,7 +77,7 @@ export async function startNodeWorld(overlay: Overlay, families: readonly IpFami
   source.set({ ...empty, nodes: models() });
   const sandboxes = new Map<string, Sandbox>();
   await Promise.all(
-    ["a1", "a2", "a3", "b1", "b2", "b3"].map(async (name) => {
+    nodes.flatMap(podNames).map(async (name) => {
       const on = node(`node-${name.slice(0, 1)}`);
       sandboxes.set(name, await on.sandboxes.create({ namespace: "default", name, uid: `uid-${name}` }));
     }),
@@ -106,6 +110,10 @@ export async function startNodeWorld(overlay: Overlay, families: readonly IpFami
       await network.close();
     },
   };
+}
+
+function podNames(node: string): string[] {
+  return [1, 2, 3].map((number) => `${node.replace("node-", "")}${number}`);
 }
 
 function manualSource(): NodeWorld["source"] {

@@ -64,7 +64,7 @@ export async function startPathLab(mode: LabMode, overlay: Overlay): Promise<Pat
   const { bridge } = settings.underlay;
   const outside = await createOutside({ home: homeNetNs(), bridge, families, pools });
   undo.push(() => outside.close());
-  const writer = ruleWriter(outside.edge, families, pools);
+  const writer = ruleWriter(outside.edge, families, pools, silentLog);
   const balancer = startLoadBalancer({ source, edge: outside.edge, writer, log: silentLog });
   undo.push(() => balancer.close());
   const places = new Map<Sender, NetNs>([["internet", outside.internet]]);

@@ -1,22 +1,11 @@
-/** The load balancer at work: health checks, rules and routes in the edge's namespace. */
-import { getSysctl, ipBatch, nft, setSysctls, tcpConnect, type NetNs, type NetPlace } from "#kernel";
+/** The load balancer at work: what nodes answer, the plan that follows from it, and its writer. */
+import { takePulse, tcpConnect, type ConntrackEntry, type NetPlace } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
-import { familyOf, type IpFamily } from "#lib/ip";
 import type { Log } from "#lib/log";
 import type { Snapshot, SnapshotSource } from "#model";
 import { createAnnouncer } from "./announce.ts";
 import { createHealthChecker } from "./health.ts";
-import { planLoadBalancer, type LoadBalancerPlan } from "./plan.ts";
-import {
-  baseScript,
-  changeScript,
-  markNodes,
-  noRules,
-  renderRules,
-  routeLines,
-  type Marks,
-  type Rules,
-} from "./rules.ts";
+import { planLoadBalancer, type Health, type HealthTarget, type LoadBalancerPlan } from "./plan.ts";
 
 export interface LoadBalancerOptions {
   readonly source: SnapshotSource & { readonly synced?: Promise<void> };
@@ -34,14 +23,15 @@ export interface LoadBalancer {
   readonly ready: Promise<void>;
   /** What it does now: candidates with their health. */
   current(): LoadBalancerPlan;
-  /** The node that a connection's conntrack mark stands for. */
-  readonly nodeOfMark: (mark: number) => string | undefined;
+  readonly nodeOf: BalanceWriter["nodeOf"];
   /** Fulfilled when no change waits to be written to the kernel. */
   settled(): Promise<void>;
   close(): Promise<void>;
 }
 
 const RETRY_MS = 200;
+/** A node is silent 120 to 160 ms after its last sign of life. */
+const MISSED_PINGS = 3;
 
 /** Starts balancing. A program that fails is tried again, from the beginning of the table. */
 export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
@@ -49,6 +39,12 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   const checker = createHealthChecker({
     dial: (address, port) => tcpConnect(edge, address, port),
     onChange: () => schedule(),
+  });
+  const pulse = takePulse(edge, {
+    misses: MISSED_PINGS,
+    onChange: () => schedule(),
+    onFailure: (error) =>
+      log.warn("no pings: a dead node is found by its health checks, later", { reason: messageOf(error) }),
   });
   let plan: LoadBalancerPlan = { ports: [], nodes: [], gone: [], targets: [] };
   let work: Promise<void> = Promise.resolve();
@@ -59,12 +55,18 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   const { promise: ready, resolve: setReady, reject: setFailed } = Promise.withResolvers<void>();
   ready.catch(() => undefined);
 
+  const healthOf = (target: HealthTarget): Health => {
+    const known = checker.healthOf(target);
+    if (known.state !== "healthy" || !pulse.isSilent(target.address)) return known;
+    return { state: "silent", reason: "does not answer to pings any more" };
+  };
   const replan = async (): Promise<void> => {
     waiting = false;
     if (closed) return;
     const snapshot = source.current();
-    const next = planLoadBalancer(snapshot, checker.healthOf);
+    const next = planLoadBalancer(snapshot, healthOf);
     checker.watch(next.targets);
+    pulse.watch(next.targets.map(({ address }) => address));
     plan = next;
     await writer.write(next);
     setReady();
@@ -91,90 +93,25 @@ export function startLoadBalancer(options: LoadBalancerOptions): LoadBalancer {
   return {
     ready,
     current: () => plan,
-    nodeOfMark: writer.nodeOfMark,
+    nodeOf: writer.nodeOf,
     settled: () => work,
     async close() {
       closed = true;
       clearTimeout(look);
       unsubscribe();
       checker.close();
+      pulse.close();
       await work;
+      writer.close();
     },
   };
-}
-
-/** Packets out of the window must keep their node, too. The switch may only come into being with the first rule. */
-function trackLiberally(edge: NetNs): void {
-  const liberal = "net/netfilter/nf_conntrack_tcp_be_liberal";
-  if (getSysctl(edge, liberal) === "0") setSysctls(edge, { [liberal]: "1" });
 }
 
 export interface BalanceWriter {
   /** Puts a plan in force; a failed one is tried again. */
   readonly write: (plan: LoadBalancerPlan) => Promise<void>;
-  readonly nodeOfMark: (mark: number) => string | undefined;
-}
-
-/**
- * Writes plans to the kernel, only what differs from the last one.
- * @param edge the namespace that packets for the pools are routed to; its `eth0` is on the nodes' network
- * @param families that are served
- * @param pools networks of load-balancer addresses; what of them belongs to no Service is refused
- */
-export function ruleWriter(
-  edge: NetNs,
-  families: readonly IpFamily[],
-  pools: readonly string[],
-): BalanceWriter {
-  let marks: Marks = new Map();
-  /** By family. */
-  let rules: ReadonlyMap<IpFamily, Rules> = new Map();
-  const routes = createRoutes(edge);
-  const scriptOf = (family: IpFamily, have: Rules | undefined, want: Rules): string =>
-    (have === undefined ? baseScript(family, pools) : "") + changeScript(have ?? noRules, want, family);
-
-  return {
-    async write(plan) {
-      marks = markNodes(
-        marks,
-        plan.nodes.map((node) => node.name),
-      );
-      // Routes first: no packet may bear a mark that leads nowhere.
-      for (const family of families) await routes.write(plan, marks, family);
-      const next = new Map(families.map((family) => [family, renderRules(plan, marks, family)] as const));
-      const scripts = [...next].map(([family, want]) => scriptOf(family, rules.get(family), want));
-      // If this fails, nobody knows what is there: the next time begins with empty tables.
-      rules = new Map();
-      if (scripts.some((script) => script !== "")) await nft(edge, scripts.join(""));
-      trackLiberally(edge);
-      rules = next;
-    },
-    nodeOfMark: (mark) => [...marks].find(([, known]) => known === mark)?.[0],
-  };
-}
-
-/** The routing tables that marks lead to, by family and node. */
-function createRoutes(edge: NetNs) {
-  const known = new Map<string, string>();
-  return {
-    async write({ nodes }: LoadBalancerPlan, marks: Marks, family: IpFamily): Promise<void> {
-      for (const [name, mark] of marks) {
-        const key = `${family} ${name}`;
-        const address = nodes
-          .find((node) => node.name === name)
-          ?.addresses.find((one) => familyOf(one) === family);
-        try {
-          await ipBatch(edge, routeLines(mark, address, known.get(key), family));
-        } catch (error) {
-          // Nobody knows how far it came: whatever is there of the node goes, so that the next try can begin anew.
-          for (const line of routeLines(mark, undefined, "unknown", family))
-            await ipBatch(edge, [line]).catch(() => undefined);
-          known.delete(key);
-          throw error;
-        }
-        if (address === undefined) known.delete(key);
-        else known.set(key, address);
-      }
-    },
-  };
+  /** The node that a connection of the edge was sent to. */
+  readonly nodeOf: (entry: Pick<ConntrackEntry, "mark" | "original">) => string | undefined;
+  /** Ends the connections that end here. Rules stay. */
+  readonly close: () => void;
 }

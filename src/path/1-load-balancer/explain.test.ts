@@ -211,6 +211,32 @@ test("edge: the step names every node with its reason, and the way it would take
   assert.deepEqual(step?.predicted, ["203.0.113.128:80 via 172.30.0.12 (b)"]);
 });
 
+const proxied = webService({
+  loadBalancerIPs: [],
+  proxiedIPs: ["203.0.113.128"],
+  proxyProtocol: "v2",
+  ports: [
+    { name: "http", protocol: "TCP", port: 80, targetPort: 80, nodePort: 30_080, endpoints: [] },
+    { name: "bare", protocol: "TCP", port: 81, targetPort: 81, endpoints: [] },
+  ],
+});
+
+test("edge: with the PROXY protocol it goes on by a connection of the load balancer's own, to a node port", () => {
+  const at = snapshotOf([proxied], { a: ready });
+  const { steps, outcome } = explain(at, { at: "edge" }, flow({ address: "203.0.113.128", port: 80 }));
+  assert.deepEqual([steps[0]?.action, steps[0]?.predicted], ["proxy", ["172.30.0.11:30080 (a)"]]);
+  assert.match(steps[0]?.rewrites.join() ?? "", /begins with PROXY v2/);
+  const onward = outcome.kind === "next" ? outcome.alternatives[0]?.flow : undefined;
+  assert.deepEqual(onward?.source, { address: "172.30.0.2" });
+  assert.deepEqual(onward?.destination, { address: "172.30.0.11", port: 30_080 });
+});
+
+test("edge: with the PROXY protocol a port without node port is rejected", () => {
+  const at = snapshotOf([proxied], { a: ready });
+  const { outcome } = explain(at, { at: "edge" }, flow({ address: "203.0.113.128", port: 81 }));
+  assert.match(outcome.kind === "rejected" ? outcome.reason : "", /81\/TCP: the PROXY protocol is for/);
+});
+
 /** Reason and mend of a connection that the edge refuses. */
 function refusalOf(address: string, port: number, services = [webService()]): string[] {
   const { outcome } = explain(snapshotOf(services, { a: ready }), { at: "edge" }, flow({ address, port }));

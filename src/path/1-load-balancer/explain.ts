@@ -1,10 +1,23 @@
 /** Why a request from outside reaches which node: the public DNS, then the load balancer. */
-import { followPublicName, preferredAddresses } from "#model";
-import type { Explanation, Flow, NodeModel, Outcome, Place, ServiceModel, Snapshot, Step } from "#model";
+import { externalAddresses, followPublicName, preferredAddresses } from "#model";
+import type {
+  Candidate,
+  Explanation,
+  Flow,
+  LoadBalancerAlgorithm,
+  NodeModel,
+  Outcome,
+  Place,
+  ServiceModel,
+  ServicePort,
+  Snapshot,
+  Step,
+} from "#model";
 import { endpointText } from "#model";
-import { isIPv6 } from "#lib/ip";
+import { familyOf, isIPv6 } from "#lib/ip";
 import { formatRecord } from "#wire/dns";
-import { isBalanced, planService, predictedHealth, sortedNodes } from "./plan.ts";
+import { outsideAddresses } from "./outside.ts";
+import { isBalanced, planService, predictedHealth, type Proxying, sortedNodes } from "./plan.ts";
 import { publicAnswer } from "./public-dns.ts";
 
 type OutsidePlace = Extract<Place, { at: "public-dns" | "edge" }>;
@@ -74,29 +87,29 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
   const node = [...snapshot.nodes.values()].find(({ addresses }) => addresses.includes(address));
   if (node !== undefined) return toNode(flow, node);
   const holders = [...snapshot.services.values()].filter(
-    ({ type, loadBalancerIPs }) => type === "LoadBalancer" && loadBalancerIPs.includes(address),
+    (one) => one.type === "LoadBalancer" && externalAddresses(one).includes(address),
   );
   const owners = holders.filter(isBalanced);
-  const service = owners.find((owner) => hasPort(owner, flow));
-  const planned = service && planService(service, sortedNodes(snapshot), predictedHealth(snapshot));
-  const vip = planned?.find(
+  const service = owners.find((owner) => portOf(owner, flow) !== undefined);
+  if (service === undefined) return refused(flow, owners, holders);
+  const vip = planService(service, sortedNodes(snapshot), predictedHealth(snapshot)).find(
     (one) => one.address === address && one.port === port && one.protocol === flow.protocol,
   );
-  if (service === undefined || vip === undefined) return refused(flow, owners, holders);
-  const { algorithm, candidates } = vip;
+  if (vip === undefined) return refused(flow, [service], holders);
+  const { algorithm, candidates, proxy } = vip;
   const eligible = candidates.filter((candidate) => candidate.eligible);
   const only = eligible.length === 1 ? eligible[0]?.name : undefined;
   const step: Step = {
     hop: "1-load-balancer",
     component: "load balancer",
-    action: "route",
+    action: proxy === undefined ? "route" : "proxy",
     from: flow.source.address,
     to: endpointText(flow.destination),
     decision: {
-      algorithm,
+      algorithm: algorithm.replace("-", " "),
       candidates,
       ...(only === undefined ? {} : { chosen: only }),
-      reason: `${eligible.length} of ${candidates.length} nodes can take connections of ${nameOf(service)}`,
+      reason: `${eligible.length} of ${candidates.length} nodes can take connections of ${nameOf(service)}; ${howChosen[algorithm]}`,
     },
     evaluated: owners.map((owner) => ({
       what: `Service ${nameOf(owner)}`,
@@ -106,14 +119,23 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
           ? `has ${endpointText(flow.destination)}/${flow.protocol}`
           : `has no port ${port}/${flow.protocol}`,
     })),
-    rewrites: [],
-    predicted: eligible.map((node) => `${endpointText(flow.destination)} via ${node.address} (${node.name})`),
+    rewrites:
+      proxy === undefined
+        ? []
+        : [
+            `a connection of the load balancer's own, which begins with PROXY ${proxy.version} ${flow.source.address}`,
+          ],
+    predicted: eligible.map((node) =>
+      proxy === undefined
+        ? `${endpointText(flow.destination)} via ${node.address} (${node.name})`
+        : `${endpointText(onward(flow, node, proxy).destination)} (${node.name})`,
+    ),
   };
   if (eligible.length === 0) return result([step], noNode(service));
-  const alternatives = eligible.map(({ name }) => ({
-    name,
-    place: { at: "proxy", node: name, from: "outside" } as const,
-    flow,
+  const alternatives = eligible.map((node) => ({
+    name: node.name,
+    place: { at: "proxy", node: node.name, from: "outside" } as const,
+    flow: proxy === undefined ? flow : onward(flow, node, proxy),
   }));
   return result([step], { kind: "next", alternatives });
 }
@@ -135,8 +157,22 @@ function toNode(flow: Flow, { name }: NodeModel): Explanation {
   return result([step], { kind: "next", alternatives: [{ name, place, flow }] });
 }
 
-function hasPort(service: ServiceModel, flow: Flow): boolean {
-  return service.ports.some(
+const howChosen: Readonly<Record<LoadBalancerAlgorithm, string>> = {
+  "round-robin": "they take turns",
+  "source-hash": "the client's address chooses, the same node each time while the nodes stay",
+  "connection-hash": "the client's address and port choose",
+};
+
+/** The connection that the load balancer makes itself. */
+function onward(flow: Flow, { address = "" }: Candidate, { nodePort }: Proxying): Flow {
+  const [own = ""] = outsideAddresses[familyOf(address)].edge.split("/");
+  const { name } = flow.destination;
+  const destination = { ...(name === undefined ? {} : { name }), address, port: nodePort };
+  return { ...flow, source: { address: own }, destination };
+}
+
+function portOf(service: ServiceModel, flow: Flow): ServicePort | undefined {
+  return service.ports.find(
     ({ port, protocol }) => port === flow.destination.port && protocol === flow.protocol,
   );
 }
@@ -162,18 +198,34 @@ function refused(flow: Flow, owners: readonly ServiceModel[], holders: readonly 
     evaluated: owners.map((other) => ({
       what: `Service ${nameOf(other)}`,
       matched: false,
-      why: `has no port ${port}/${flow.protocol}`,
+      why:
+        portOf(other, flow) === undefined
+          ? `has no port ${port}/${flow.protocol}`
+          : "cannot speak the PROXY protocol there",
     })),
     rewrites: [],
     predicted: [],
   };
-  const why = owners.length > 0 ? portMissing(flow, owners) : notBalanced(address ?? "", holders);
+  const unproxied = owners.find((owner) => portOf(owner, flow) !== undefined);
+  const why =
+    unproxied !== undefined
+      ? notProxied(flow, unproxied)
+      : owners.length > 0
+        ? portMissing(flow, owners)
+        : notBalanced(address ?? "", holders);
   return result([step], { kind: "rejected", ...why });
 }
 
 interface Refusal {
   readonly reason: string;
   readonly mend: string;
+}
+
+function notProxied({ destination, protocol }: Flow, service: ServiceModel): Refusal {
+  return {
+    reason: `Service ${nameOf(service)} does not serve ${destination.port}/${protocol}: the PROXY protocol is for TCP ports with a node port`,
+    mend: "give the port a node port, or put it into a Service of its own without the PROXY protocol",
+  };
 }
 
 function portMissing({ destination, protocol }: Flow, owners: readonly ServiceModel[]): Refusal {

@@ -2,37 +2,9 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { test } from "node:test";
-import { createHealthChecker, type Clock, type HealthChecker } from "./health.ts";
+import { manualClock, type ManualClock } from "#lib/clock-testing";
+import { createHealthChecker, type HealthChecker } from "./health.ts";
 import type { HealthTarget } from "./plan.ts";
-
-/** A clock that stands until it is moved. */
-function manualClock(): Clock & { advance(ms: number): void; stall(ms: number): void } {
-  let now = 0;
-  const timers = new Set<{ at: number; call: () => void }>();
-  return {
-    now: () => now,
-    after(ms, call) {
-      const timer = { at: now + ms, call };
-      timers.add(timer);
-      return () => timers.delete(timer);
-    },
-    advance(ms) {
-      const end = now + ms;
-      for (;;) {
-        const [next] = [...timers].filter((timer) => timer.at <= end).sort((x, y) => x.at - y.at);
-        if (next === undefined) break;
-        timers.delete(next);
-        now = Math.max(now, next.at);
-        next.call();
-      }
-      now = Math.max(now, end);
-    },
-    /** Time passes in which no timer runs. */
-    stall(ms) {
-      now += ms;
-    },
-  };
-}
 
 /** What a node does when it is asked. */
 type Behaviour = { answer: string } | { error: string } | "silent" | "close";
@@ -53,7 +25,7 @@ const target: HealthTarget = { node: "a", address: "172.30.0.11", port: 32001 };
 
 interface Bench {
   readonly checker: HealthChecker;
-  readonly clock: ReturnType<typeof manualClock>;
+  readonly clock: ManualClock;
   readonly sockets: FakeSocket[];
   readonly changes: string[];
   readonly behave: (next: Behaviour) => void;

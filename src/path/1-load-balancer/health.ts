@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { codeOf, messageOf } from "#lib/errors";
+import { afterRunning, systemClock, type Clock } from "#lib/running-time";
 import type { Health, HealthTarget } from "./plan.ts";
 
 export interface HealthCheckerOptions {
@@ -17,12 +18,6 @@ export interface HealthCheckerOptions {
   readonly timeoutMs?: number;
   /** Timers, for tests. */
   readonly clock?: Clock;
-}
-
-export interface Clock {
-  now(): number;
-  /** Calls back once; returns how to prevent it. */
-  after(ms: number, call: () => void): () => void;
 }
 
 export interface HealthChecker {
@@ -43,14 +38,6 @@ interface Watched {
   failures: number;
   stop: () => void;
 }
-
-const systemClock: Clock = {
-  now: () => performance.now(),
-  after(ms, call) {
-    const timer = setTimeout(call, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 export function createHealthChecker(options: HealthCheckerOptions): HealthChecker {
   const { dial, onChange, intervalMs = 200, timeoutMs = 300, clock = systemClock } = options;
@@ -127,9 +114,8 @@ function askOnce(
     stop();
     done(health);
   };
-  const cancelTimer = afterRunning(timeoutMs, clock, () => {
-    finish({ state: "gone", reason: `no answer within ${timeoutMs} ms` });
-  });
+  const late = (): void => finish({ state: "gone", reason: `no answer within ${timeoutMs} ms` });
+  const cancelTimer = afterRunning(timeoutMs, late, clock);
   try {
     socket = dial(target.address, target.port);
   } catch (error) {
@@ -153,24 +139,6 @@ function askOnce(
     `GET /healthz HTTP/1.1\r\nHost: ${target.address}:${target.port}\r\nUser-Agent: inroad\r\nConnection: close\r\n\r\n`,
   );
   return stop;
-}
-
-/** So many parts of the time must each pass by themselves. */
-const TICKS = 6;
-
-/**
- * As `clock.after`, but only time in which this thread runs counts: while it is held up for long it cannot read an answer
- * either, and a machine without breath would find all its nodes dead at once.
- */
-function afterRunning(ms: number, clock: Clock, call: () => void): () => void {
-  let left = TICKS;
-  const tick = (): void => {
-    left -= 1;
-    if (left === 0) call();
-    else cancel = clock.after(ms / TICKS, tick);
-  };
-  let cancel = clock.after(ms / TICKS, tick);
-  return () => cancel();
 }
 
 /** A refusal comes from a living node; these come from none. */

@@ -15,7 +15,7 @@ export interface ObservedNode {
  */
 export async function observe(
   edge: NetNs,
-  balancer: Pick<LoadBalancer, "nodeOfMark">,
+  balancer: Pick<LoadBalancer, "nodeOf">,
   flow: Flow,
 ): Promise<ObservedNode | undefined> {
   const { source, destination } = flow;
@@ -27,7 +27,7 @@ export async function observe(
     destinationPort: destination.port,
   });
   if (entry === undefined) return undefined;
-  const node = balancer.nodeOfMark(entry.mark);
+  const node = balancer.nodeOf(entry);
   const { original } = entry;
   const tuple = `${original.source}:${original.sourcePort} -> ${original.destination}:${original.destinationPort}`;
   return { node, entry, evidence: `conntrack edge: ${tuple} mark=${entry.mark} (${node ?? "no node"})` };

@@ -7,6 +7,7 @@ import { snapshotOf, webService } from "./testing.ts";
 
 const healthy: Health = { state: "healthy" };
 const away: Health = { state: "gone", reason: "no answer within 300 ms" };
+const quiet: Health = { state: "silent", reason: "does not answer" };
 const refusing: Health = { state: "unhealthy", reason: "answers 503" };
 
 /** Health by node; whoever is not named is healthy. */
@@ -42,6 +43,18 @@ for (const [fact, nodes, states, expected] of [
     { a, b: a },
     { a: away },
     ["-a: gone: no answer within 300 ms", "+b: healthy"],
+  ],
+  [
+    "a node that fell silent is not, while others are heard of",
+    { a, b: a },
+    { a: quiet },
+    ["-a: silent: does not answer", "+b: healthy"],
+  ],
+  [
+    "where all are silent at once, all are used: rather that is a mistake",
+    { a, b: a },
+    { a: quiet, b: quiet },
+    ["+a: silent, but no node is heard of", "+b: silent, but no node is heard of"],
   ],
   ["a node that was not asked yet is not", { a }, { a: { state: "unknown" } }, ["-a: not checked yet"]],
   [
@@ -101,6 +114,29 @@ test("only LoadBalancer Services with an address are balanced, each port at each
   );
 });
 
+test("where the PROXY protocol is spoken, TCP ports with node ports are proxied, others are not served", () => {
+  const port = { targetPort: 80, endpoints: [] };
+  const service = webService({
+    loadBalancerIPs: [],
+    proxiedIPs: ["203.0.113.128"],
+    proxyProtocol: "v1",
+    sourceRanges: ["198.51.100.0/24"],
+    ports: [
+      { ...port, name: "http", protocol: "TCP", port: 80, nodePort: 30_080 },
+      { ...port, name: "bare", protocol: "TCP", port: 81 },
+      { ...port, name: "dns", protocol: "UDP", port: 53, nodePort: 30_053 },
+    ],
+  });
+  const plan = planLoadBalancer(snapshotOf([service], { a }), healthBy());
+  assert.deepEqual(
+    plan.ports.map(({ port: number, proxy }) => [number, proxy]),
+    [[80, { version: "v1", nodePort: 30_080, sourceRanges: ["198.51.100.0/24"] }]],
+  );
+  const rules = renderRules(plan, marks, "IPv4", new Map([["203.0.113.128 . tcp . 80", 40_123]]));
+  assert.deepEqual([...rules.chains], [["accept-here", ["accept"]]]);
+  assert.deepEqual([...rules.accepted], [["203.0.113.128 . 80", "40123"]]);
+});
+
 const vip6 = "2001:db8:203:113:8000::80";
 const dual = { addresses: ["172.30.0.11", "fd00:172:30::11"] };
 
@@ -117,14 +153,21 @@ test("an IPv6 address is for nodes that have IPv6, and is reached by their IPv6 
 });
 
 test("each family has rules for its own addresses only, in a table of its own", () => {
-  const service = webService({ loadBalancerIPs: ["203.0.113.128", vip6], sessionAffinity: "ClientIP" });
+  const service = webService({
+    loadBalancerIPs: ["203.0.113.128", vip6],
+    loadBalancerAlgorithm: "source-hash",
+  });
   const plan = planLoadBalancer(snapshotOf([service], { a: dual, b: dual }), healthBy());
   assert.deepEqual([...renderRules(plan, marks).vips], ["203.0.113.128"]);
   const rules = renderRules(plan, marks, "IPv6");
   assert.deepEqual([...rules.choose.keys()], [`${vip6} . tcp . 80`]);
-  assert.match([...rules.chains.values()].join(), /jhash ip6 saddr mod 2/);
-  const chain = "vip-2001-db8-203-113-8000--80-tcp-80";
-  assert.match(changeScript(noRules, rules, "IPv6"), new RegExp(`^add chain ip6 inroad-lb ${chain}$`, "m"));
+  assert.match([...rules.chains.values()].join(), /jhash ip6 saddr mod 503/);
+  const turns = {
+    ...plan,
+    ports: plan.ports.map((port) => ({ ...port, algorithm: "round-robin" as const })),
+  };
+  const script = changeScript(noRules, renderRules(turns, marks, "IPv6"), "IPv6");
+  assert.match(script, /^add chain ip6 inroad-lb vip-2001-db8-203-113-8000--80-tcp-80$/m);
   const pools = ["2001:db8::/64", "192.0.2.0/24", "2001:db8:1::/64"];
   const base = baseScript("IPv6", pools);
   assert.match(base, /table ip6 inroad-lb \{\n  map choose \{ type ipv6_addr \./);
@@ -149,10 +192,48 @@ test("the rule of a port is a round robin over the marks of its eligible nodes",
   ]);
 });
 
-test("with sessionAffinity ClientIP the client's address chooses", () => {
-  const service = webService({ sessionAffinity: "ClientIP" });
-  const rules = renderRules(planLoadBalancer(snapshotOf([service], { a, b: a }), healthBy()), marks);
-  assert.match([...rules.chains.values()].join(), /^ct mark set jhash ip saddr mod 2 map/);
+for (const [algorithm, hashed] of [
+  ["source-hash", "ip saddr"],
+  ["connection-hash", "ip saddr . th sport"],
+] as const) {
+  test(`by ${algorithm}, ports with the same nodes share a table, and its seed is fixed`, () => {
+    const more = { loadBalancerAlgorithm: algorithm };
+    const services = [
+      webService(more),
+      webService({ ...more, name: "other", loadBalancerIPs: ["203.0.113.129"] }),
+    ];
+    const rules = renderRules(planLoadBalancer(snapshotOf(services, { a, b: a }), healthBy()), marks);
+    assert.equal(rules.chains.size, 1);
+    const [[name, [rule] = []] = []] = rules.chains;
+    assert.equal(rule?.split(" { ")[0], `ct mark set jhash ${hashed} mod 503 seed 0x0 map`);
+    assert.deepEqual(
+      [...rules.choose],
+      [
+        ["203.0.113.128 . tcp . 80", `goto ${name}`],
+        ["203.0.113.129 . tcp . 80", `goto ${name}`],
+      ],
+    );
+  });
+}
+
+test("ports go over to another table when the nodes change, in one transaction", () => {
+  const services = [webService({ loadBalancerAlgorithm: "source-hash" })];
+  const [before, after] = [render({}, services), render({ b: refusing }, services)];
+  const [old] = [...before.chains.keys()];
+  const [next] = [...after.chains.keys()];
+  const lines = changeScript(before, after).split("\n");
+  assert.deepEqual(
+    lines.filter((line) => !line.startsWith("add rule")),
+    [
+      `add chain ip inroad-lb ${next}`,
+      `flush chain ip inroad-lb ${next}`,
+      "delete element ip inroad-lb choose { 203.0.113.128 . tcp . 80 }",
+      `add element ip inroad-lb choose { 203.0.113.128 . tcp . 80 : goto ${next} }`,
+      `flush chain ip inroad-lb ${old}`,
+      `delete chain ip inroad-lb ${old}`,
+      "",
+    ],
+  );
 });
 
 test("without an eligible node the port refuses, and the mark of a dead node is remembered", () => {
@@ -183,7 +264,6 @@ test("only what differs is written", () => {
   const other = webService({
     name: "other",
     loadBalancerIPs: ["203.0.113.129"],
-    sessionAffinity: "ClientIP",
   });
   const both = render({}, [webService(), other]);
   assert.equal(changeScript(both, render({}, [webService(), other])), "");

@@ -1,7 +1,16 @@
 /** Which nodes may get the new connections of each load-balancer address. Pure: snapshot and health in, decision out. */
 import { familyOf } from "#lib/ip";
-import { readyOn } from "#model";
-import type { Candidate, NodeModel, Protocol, ServiceModel, Snapshot } from "#model";
+import { externalAddresses, readyOn } from "#model";
+import type {
+  Candidate,
+  LoadBalancerAlgorithm,
+  NodeModel,
+  Protocol,
+  ProxyProtocol,
+  ServiceModel,
+  ServicePort,
+  Snapshot,
+} from "#model";
 
 /** kube-proxy's own health port (KEP-3836), asked for Services with externalTrafficPolicy Cluster. */
 const HEALTHZ_PORT = 10256;
@@ -17,7 +26,9 @@ export type Health =
   | { readonly state: "healthy" }
   /** The node answers, but wants no new connections; established ones go on. */
   | { readonly state: "unhealthy"; readonly reason: string }
-  /** Nothing comes back from the node: its established connections are dead, too. */
+  /** It passed its check, and is not heard of any more: it may come back, so that established connections may wait. */
+  | { readonly state: "silent"; readonly reason: string }
+  /** Nothing comes back from the node for long: its established connections are dead, too. */
   | { readonly state: "gone"; readonly reason: string }
   | { readonly state: "unknown" };
 
@@ -30,11 +41,21 @@ export interface VipPort {
   readonly protocol: Protocol;
   readonly port: number;
   readonly policy: "Cluster" | "Local";
-  /** `source hash` for Services with sessionAffinity ClientIP, so that a client stays with its node. */
-  readonly algorithm: "round robin" | "source hash";
+  readonly algorithm: LoadBalancerAlgorithm;
+  /** Connections end here, and are made anew to the node. Absent: their packets are routed. */
+  readonly proxy?: Proxying;
   readonly check: { readonly port: number };
   /** Every node of the cluster, sorted by name. */
   readonly candidates: readonly Candidate[];
+}
+
+export interface Proxying {
+  /** What is said to the endpoint first. */
+  readonly version: ProxyProtocol;
+  /** Where the nodes are reached. */
+  readonly nodePort: number;
+  /** Who may connect: nodes see the load balancer's address only. Absent: everybody. */
+  readonly sourceRanges?: readonly string[];
 }
 
 export interface LoadBalancerPlan {
@@ -75,10 +96,24 @@ export function predictedHealth(snapshot: Snapshot): HealthOf {
   };
 }
 
-/** Services of ours that have a load-balancer address which packets can be routed to. */
+/** Services of ours that have a load-balancer address. */
 export function isBalanced(service: ServiceModel): boolean {
-  const { type, loadBalancerIPs, foreignClass } = service;
-  return type === "LoadBalancer" && foreignClass === undefined && loadBalancerIPs.length > 0;
+  const { type, foreignClass } = service;
+  return type === "LoadBalancer" && foreignClass === undefined && externalAddresses(service).length > 0;
+}
+
+/**
+ * How connections to an address and port of a Service are passed on; undefined where packets are routed, `refused` where the
+ * address is for the PROXY protocol, and the port cannot be served so (see the findings of `proxyProtocolNotes`).
+ */
+function proxyingOf(
+  { proxiedIPs = [], proxyProtocol, sourceRanges }: ServiceModel,
+  address: string,
+  { protocol, nodePort }: ServicePort,
+): Proxying | "refused" | undefined {
+  if (!proxiedIPs.includes(address)) return undefined;
+  if (proxyProtocol === undefined || protocol !== "TCP" || nodePort === undefined) return "refused";
+  return { version: proxyProtocol, nodePort, ...(sourceRanges === undefined ? {} : { sourceRanges }) };
 }
 
 /** The part of the plan that one of these Services has; `nodes` sorted by name. */
@@ -88,27 +123,32 @@ export function planService(
   healthOf: HealthOf,
 ): VipPort[] {
   const check = { port: checkPort(service) };
-  return service.loadBalancerIPs.flatMap((address) => {
+  return externalAddresses(service).flatMap((address) => {
     const health = (node: NodeModel): Health => healthOf({ ...place(node), port: check.port });
     const checked = nodes.map((node) => candidateOf(service, node, address, health(node)));
     const candidates = checked.some(({ eligible }) => eligible)
       ? checked
       : nodes.map((node, index) => inNeed(checked[index], service, node, address, health(node)));
-    return service.ports.map(({ protocol, port }) => ({
-      service: `${service.namespace}/${service.name}`,
-      address,
-      protocol,
-      port,
-      policy: service.externalTrafficPolicy,
-      algorithm: algorithmOf(service),
-      check,
-      candidates,
-    }));
+    return service.ports.flatMap((one) => {
+      const proxy = proxyingOf(service, address, one);
+      if (proxy === "refused") return [];
+      return {
+        service: `${service.namespace}/${service.name}`,
+        address,
+        protocol: one.protocol,
+        port: one.port,
+        policy: service.externalTrafficPolicy,
+        algorithm: algorithmOf(service),
+        ...(proxy === undefined ? {} : { proxy }),
+        check,
+        candidates,
+      };
+    });
   });
 }
 
-function algorithmOf(service: ServiceModel): VipPort["algorithm"] {
-  return service.sessionAffinity === "ClientIP" ? "source hash" : "round robin";
+function algorithmOf({ loadBalancerAlgorithm = "round-robin" }: ServiceModel): LoadBalancerAlgorithm {
+  return loadBalancerAlgorithm;
 }
 
 function place({ name, address }: NodeModel): { node: string; address: string } {
@@ -137,8 +177,9 @@ function candidateOf(service: ServiceModel, node: NodeModel, vip: string, health
 }
 
 /**
- * Where no node is eligible, one whose endpoints still serve while they terminate is better than none: its rules send
- * connections to them until the node that takes over has passed its check (KEP-1669).
+ * Where no node is eligible, some are better than none: those whose silence may be a mistake (all at once rather are not
+ * dead), and those whose endpoints still serve while they terminate. The rules of the latter send connections to them until
+ * the node that takes over has passed its check (KEP-1669).
  */
 function inNeed(
   checked: Candidate | undefined,
@@ -148,15 +189,20 @@ function inNeed(
   health: Health,
 ): Candidate {
   const candidate = checked ?? candidateOf(service, node, vip, health);
+  const reason = needed(service, node, vip, health);
+  return reason === undefined ? candidate : { ...candidate, eligible: true, reason };
+}
+
+/** Why a node that is not eligible is better than none; undefined if it is not. */
+function needed(service: ServiceModel, node: NodeModel, vip: string, health: Health): string | undefined {
+  if (health.state === "gone" || barredReason(node, vip) !== undefined) return undefined;
+  if (health.state === "silent" && passedOver(service, node, vip) === undefined) {
+    return "silent, but no node is heard of";
+  }
   const serves = service.ports.some(({ endpoints }) =>
     endpoints.some((end) => end.node === node.name && end.serving && end.terminating),
   );
-  if (!serves || health.state === "gone" || barredReason(node, vip) !== undefined) return candidate;
-  return {
-    ...candidate,
-    eligible: true,
-    reason: "its endpoints terminate, but serve, and no node has others",
-  };
+  return serves ? "its endpoints terminate, but serve, and no node has others" : undefined;
 }
 
 /** The address by which a node is reached for a load-balancer address: that of the same family, else the primary one. */

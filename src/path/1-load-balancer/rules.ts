@@ -1,5 +1,7 @@
 /** The plan as nftables rules and routes of the edge, one table for each address family. Pure text. */
+import { createHash } from "node:crypto";
 import { familyOf, type IpFamily } from "#lib/ip";
+import { maglevTable } from "./maglev.ts";
 import type { LoadBalancerPlan, VipPort } from "./plan.ts";
 
 const words: Readonly<Record<IpFamily, { readonly ip: string; readonly type: string }>> = {
@@ -22,6 +24,9 @@ export function markNodes(known: Marks, names: readonly string[]): Marks {
   return marks;
 }
 
+/** Ports of the edge itself that accept the connections of an address and port (`vipKey`). */
+export type Accepting = ReadonlyMap<string, number>;
+
 /** What the table must contain, by name, so that only what differs is written. */
 export interface Rules {
   /** Chain -> its rules. */
@@ -31,51 +36,90 @@ export interface Rules {
   readonly vips: ReadonlySet<string>;
   /** Marks of nodes that are gone. */
   readonly gone: ReadonlySet<string>;
+  /** Address and port -> port of the edge. */
+  readonly accepted: ReadonlyMap<string, string>;
 }
 
-export const noRules: Rules = { chains: new Map(), choose: new Map(), vips: new Set(), gone: new Set() };
+export const noRules: Rules = {
+  chains: new Map(),
+  choose: new Map(),
+  vips: new Set(),
+  gone: new Set(),
+  accepted: new Map(),
+};
 
 /** The rules for the addresses of one family. */
-export function renderRules(plan: LoadBalancerPlan, marks: Marks, family: IpFamily = "IPv4"): Rules {
+export function renderRules(
+  plan: LoadBalancerPlan,
+  marks: Marks,
+  family: IpFamily = "IPv4",
+  accepting: Accepting = new Map(),
+): Rules {
   const ports = plan.ports.filter(({ address }) => familyOf(address) === family);
   const present = new Set(plan.nodes.map((node) => node.name));
   const gone = [...marks].filter(([name]) => plan.gone.includes(name) || !present.has(name));
+  const chains = ports.map((port) => ({ port, ...chainOf(port, marks) }));
   return {
-    chains: new Map(ports.map((port) => [chainOf(port), rulesOf(port, marks)])),
-    choose: new Map(ports.map((port) => [keyOf(port), `goto ${chainOf(port)}`])),
+    chains: new Map(chains.map(({ name, rules }) => [name, rules])),
+    choose: new Map(chains.map(({ port, name }) => [vipKey(port), `goto ${name}`])),
     vips: new Set(ports.map((port) => port.address)),
     gone: new Set(gone.map(([, mark]) => String(mark))),
+    accepted: new Map(ports.flatMap((port) => acceptedAt(port, accepting))),
   };
 }
 
-function keyOf({ address, protocol, port }: VipPort): string {
+function acceptedAt(port: VipPort, accepting: Accepting): (readonly [string, string])[] {
+  const own = accepting.get(vipKey(port));
+  return own === undefined ? [] : [[`${port.address} . ${port.port}`, String(own)]];
+}
+
+/** `203.0.113.128 . tcp . 80`, as nft writes it. */
+export function vipKey({ address, protocol, port }: VipPort): string {
   return `${address} . ${protocol.toLowerCase()} . ${port}`;
 }
 
-function chainOf({ address, protocol, port }: VipPort): string {
-  return `vip-${address.replaceAll(/[.:]/g, "-")}-${protocol.toLowerCase()}-${port}`;
+interface Chain {
+  readonly name: string;
+  readonly rules: readonly string[];
+}
+
+/** Where connections to an address and port go: the mark of the next healthy node, or a refusal when there is none. */
+function chainOf(port: VipPort, marks: Marks): Chain {
+  const nodes = port.candidates.filter(({ eligible }) => eligible).map(({ name }) => name);
+  if (nodes.length > 0 && port.proxy !== undefined) return { name: "accept-here", rules: ["accept"] };
+  if (nodes.length > 0 && port.algorithm !== "round-robin") return hashChain(port, nodes, marks);
+  const name = `vip-${port.address.replaceAll(/[.:]/g, "-")}-${port.protocol.toLowerCase()}-${port.port}`;
+  return { name, rules: nodes.length === 0 ? ["goto refuse"] : markRules("numgen inc", nodes, marks) };
 }
 
 /**
- * The rules of one address and port: the mark of the next healthy node, or a refusal when there is none. A packet that is
- * at the first rule while the rules change finds its map empty (docs/decisions/0002-round-robin-rules.md): so the second
- * one gives it a node, too, without a map.
+ * Ports with the same nodes share a chain: a table of hashes is large. The seed is fixed, since a rule that is written anew
+ * must not choose anew.
  */
-function rulesOf(port: VipPort, marks: Marks): readonly string[] {
-  const chosen = port.candidates.filter((candidate) => candidate.eligible);
-  const [first] = chosen;
-  if (first === undefined) return ["goto refuse"];
-  const next =
-    port.algorithm === "source hash" ? `jhash ${words[familyOf(port.address)].ip} saddr` : "numgen inc";
-  const slots = chosen.map(({ name }, slot) => `${slot} : ${marks.get(name) ?? 0}`).join(", ");
-  const mark = (value: string): string => `ct mark set ${value} meta mark set ct mark accept`;
-  return [mark(`${next} mod ${chosen.length} map { ${slots} }`), mark(String(marks.get(first.name) ?? 0))];
+function hashChain({ algorithm, address }: VipPort, nodes: readonly string[], marks: Marks): Chain {
+  const { ip } = words[familyOf(address)];
+  const digest = createHash("sha256").update(nodes.join()).digest("hex").slice(0, 16);
+  const hashed = algorithm === "source-hash" ? `${ip} saddr` : `${ip} saddr . th sport`;
+  const rules = markRules(`jhash ${hashed}`, maglevTable(nodes), marks, " seed 0x0");
+  return { name: `${algorithm}-${digest}`, rules };
+}
+
+/**
+ * A packet that is at the first rule while the rules change finds its map empty (docs/decisions/0002-round-robin-rules.md):
+ * so the second one gives it a node, too, without a map.
+ */
+function markRules(number: string, slots: readonly string[], marks: Marks, more = ""): readonly string[] {
+  const markOf = (name = ""): string => String(marks.get(name) ?? 0);
+  const elements = slots.map((name, slot) => `${slot} : ${markOf(name)}`).join(", ");
+  const set = (value: string): string => `ct mark set ${value} meta mark set ct mark accept`;
+  return [set(`${number} mod ${slots.length}${more} map { ${elements} }`), set(markOf(slots[0]))];
 }
 
 /**
  * The fixed part. Only packets of the client's direction are steered: the answers come back from the node and go out by
  * the main table. A connection keeps its node by its conntrack mark. If that node is gone, TCP is reset, so that
- * the client connects anew, and what begins anew gets another node.
+ * the client connects anew, and what begins anew gets another node. Connections that are not routed, but end here, come to a port
+ * of the edge.
  * @param pools networks of both families that do not overlap
  */
 export function baseScript(family: IpFamily, pools: readonly string[]): string {
@@ -86,6 +130,7 @@ export function baseScript(family: IpFamily, pools: readonly string[]): string {
 delete table ${table}
 table ${table} {
   map choose { type ${type} . inet_proto . inet_service : verdict; }
+  map accepted { type ${type} . inet_service : inet_service; }
   set vips { type ${type}; }
   set gone { type mark; }
   chain refuse {
@@ -95,11 +140,16 @@ table ${table} {
   chain prerouting {
     type filter hook prerouting priority mangle; policy accept;
     ct direction reply accept
+    ct status dnat accept
     ct mark @gone tcp flags & (syn | ack) != syn goto refuse
     ct mark != 0 ct mark != @gone meta mark set ct mark accept
     ${ip} daddr . meta l4proto . th dport vmap @choose
     ${ip} daddr @vips goto refuse
     ${own.length === 0 ? "" : `${ip} daddr { ${own.join(", ")} } goto refuse`}
+  }
+  chain here {
+    type nat hook prerouting priority dstnat; policy accept;
+    meta l4proto tcp redirect to :${ip} daddr . tcp dport map @accepted
   }
 }
 `;
@@ -117,12 +167,11 @@ export function changeScript(have: Rules, want: Rules, family: IpFamily = "IPv4"
   const elements = (verb: string, set: string, items: readonly string[]): void => {
     if (items.length > 0) lines.push(`${verb} element ${table} ${set} { ${items.join(", ")} }`);
   };
-  elements("delete", "choose", without(have.choose, want.choose));
-  elements(
-    "add",
-    "choose",
-    without(want.choose, have.choose).map((key) => `${key} : ${want.choose.get(key)}`),
-  );
+  for (const map of ["choose", "accepted"] as const) {
+    elements("delete", map, differing(have[map], want[map]));
+    const added = differing(want[map], have[map]).map((key) => `${key} : ${want[map].get(key)}`);
+    elements("add", map, added);
+  }
   for (const set of ["vips", "gone"] as const) {
     elements("delete", set, without(have[set], want[set]));
     elements("add", set, without(want[set], have[set]));
@@ -131,6 +180,11 @@ export function changeScript(have: Rules, want: Rules, family: IpFamily = "IPv4"
     lines.push(`flush chain ${table} ${chain}`, `delete chain ${table} ${chain}`);
   }
   return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+}
+
+/** Keys that the other map does not have with the same value. */
+function differing(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): string[] {
+  return [...a].filter(([key, value]) => b.get(key) !== value).map(([key]) => key);
 }
 
 function without(

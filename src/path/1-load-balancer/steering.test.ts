@@ -14,7 +14,7 @@ function planOf(nodes: Readonly<Record<string, boolean>>, more: Partial<VipPort>
     protocol: "TCP",
     port: 443,
     policy: "Local",
-    algorithm: "round robin",
+    algorithm: "round-robin",
     check: { port: 30_500 },
     candidates,
     ...more,
@@ -56,7 +56,7 @@ test("a node that fails gets nothing more, and where none is healthy nobody does
 
 test("with source hash a client keeps its node, and clients spread", async () => {
   const { write, take } = writer();
-  await write(planOf({ a: true, b: true }, { algorithm: "source hash" }));
+  await write(planOf({ a: true, b: true }, { algorithm: "source-hash" }));
   assert.equal(new Set(take(5)).size, 1);
   const nodes = Array.from({ length: 50 }, (_, i) => take(1, { address: `198.51.100.${i}`, port: 1 })[0]);
   assert.equal(new Set(nodes).size, 2);

@@ -1,8 +1,8 @@
 /** The load balancer without a kernel to route: it names the node of each new connection, and the network hands it over there. */
-import { createHash } from "node:crypto";
 import { keyOf, type LoopbackNetwork, type Steering } from "#kernel";
 import type { BalanceWriter } from "./apply.ts";
-import type { LoadBalancerPlan, VipPort } from "./plan.ts";
+import { nodeChooser } from "./choose.ts";
+import type { LoadBalancerPlan } from "./plan.ts";
 
 /**
  * Puts plans in force by steering connections from outside. The order of turns goes on while the healthy nodes of an
@@ -21,23 +21,16 @@ export function steeringWriter(network: Pick<LoopbackNetwork, "steer">): Balance
         const same = before?.nodes === `${port.algorithm} ${nodes.join()}`;
         next.set(
           key,
-          same ? before : { nodes: `${port.algorithm} ${nodes.join()}`, steering: choose(port, nodes) },
+          same
+            ? before
+            : { nodes: `${port.algorithm} ${nodes.join()}`, steering: nodeChooser(port.algorithm, nodes) },
         );
       }
       known = next;
       network.steer(new Map([...known].map(([key, { steering }]) => [key, steering])));
     },
     // Connections are known by the records of the nodes: there are no packets to mark.
-    nodeOfMark: () => undefined,
+    nodeOf: () => undefined,
+    close: () => undefined,
   };
-}
-
-function choose({ algorithm }: VipPort, nodes: readonly string[]): Steering {
-  if (algorithm === "source hash") return ({ address }) => nodes[hash(address) % nodes.length];
-  let next = 0;
-  return () => nodes[next++ % nodes.length];
-}
-
-function hash(text: string): number {
-  return createHash("sha256").update(text).digest().readUInt32BE(0);
 }

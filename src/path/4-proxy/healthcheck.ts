@@ -55,8 +55,11 @@ export function startHealthServers(options: HealthOptions): HealthServers {
     open(HEALTHZ_PORT, (response, path) => answerHealthz(response, path, options)),
     open(METRICS_PORT, (response, path) => answerMetrics(response, path, options), "loopback"),
   ];
+  let closed = false;
   return {
     update(plan) {
+      // The last plan may still be on its way into force.
+      if (closed) return;
       const wanted = new Map(plan.healthChecks.map((check) => [check.port, check]));
       for (const [port, { server }] of checks) {
         if (wanted.has(port)) continue;
@@ -77,6 +80,7 @@ export function startHealthServers(options: HealthOptions): HealthServers {
       }
     },
     async close() {
+      closed = true;
       const servers = [...checks.values()].map(({ server }) => server);
       servers.push(...own.filter((server) => server !== undefined));
       checks.clear();

@@ -7,22 +7,14 @@ import {
   nft,
   run,
   setSysctls,
-  tcpConnect,
+  takePulse,
   tcpListener,
   unansweredConnections,
 } from "#kernel";
-import type {
-  ConntrackEntry,
-  ConntrackFilter,
-  LoopbackNetwork,
-  LoopbackPlace,
-  NetNs,
-  NetPlace,
-} from "#kernel";
+import type { ConntrackEntry, ConntrackFilter, LoopbackNetwork, LoopbackPlace, NetNs } from "#kernel";
 import { codeOf, messageOf } from "#lib/errors";
 import { canonicalAddress, familyOf, isInside } from "#lib/ip";
 import type { Log } from "#lib/log";
-import { isolating } from "#model";
 import type { NodeModel, Snapshot, SnapshotSource } from "#model";
 import { startApplying } from "./apply.ts";
 import type { Applier } from "./apply.ts";
@@ -40,7 +32,8 @@ import type { KernelMode, PlanOptions, ProxyPlan } from "./plan.ts";
 import type { Backend, Rotation } from "./rotation.ts";
 import { slotSchedulers } from "./spread.ts";
 import { watchSilence } from "./silent.ts";
-import type { End, Waiting } from "./silent.ts";
+import type { Waiting } from "./silent.ts";
+import { addressesOfOthers, answers, endpointsOn, hasOthers, mayAsk } from "./suspects.ts";
 import { userspaceBackend } from "./userspace/backend.ts";
 
 export { explain, listFor } from "./explain.ts";
@@ -122,6 +115,9 @@ export interface Proxy {
   close(options?: { readonly keepRules?: boolean }): Promise<void>;
 }
 
+/** The endpoints of a node are suspected 80 to 120 ms after its last sign of life. */
+const MISSED_PINGS = 2;
+
 /** Rules that wait longer than this for being put in force make the node unhealthy to load balancers. */
 const STALE_MS = 10_000;
 
@@ -149,10 +145,20 @@ export function startProxy(options: ProxyOptions): Proxy {
   });
   const silence = watchSilence({
     waiting,
+    suspected: () =>
+      endpointsOn(source.current(), pulse.isSilent).filter((end) => mayAsk(source.current(), node, end)),
     answers: (endpoint, withinMs) => answers(netns, endpoint, withinMs),
     matters: (endpoint) => hasOthers(source.current(), endpoint) && mayAsk(source.current(), node, endpoint),
     onChange: () => applier.refresh(),
     log,
+  });
+  const pulse = takePulse(netns, {
+    misses: MISSED_PINGS,
+    onChange: silence.hurry,
+    onFailure: (error) =>
+      log.warn("no pings: a dead node is found by unanswered connections, later", {
+        reason: messageOf(error),
+      }),
   });
   const applier: Applier = startApplying({
     source,
@@ -165,6 +171,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     after: async (plan, previous, continued) => {
       meter.follow(plan, continued);
       health.update(plan);
+      pulse.watch(addressesOfOthers(source.current(), node));
       await afterwards(plan, previous);
     },
   });
@@ -183,6 +190,7 @@ export function startProxy(options: ProxyOptions): Proxy {
     silent: silence.silent,
     async close({ keepRules = false } = {}) {
       silence.close();
+      pulse.close();
       await health.close();
       await applier.close(keepRules);
     },
@@ -212,40 +220,6 @@ export async function cleanUp(netns: NetNs | undefined): Promise<void> {
       if (codeOf(error) !== "MissingProgram") throw error;
     }
   }
-}
-
-/** Whether a TCP connection of the node is answered: accepted, or refused by somebody who is there. */
-function answers(netns: NetPlace | undefined, { address, port }: End, withinMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = tcpConnect(netns, address, port);
-    const end = (answered: boolean): void => {
-      socket.destroy();
-      resolve(answered);
-    };
-    socket.setTimeout(withinMs, () => end(false));
-    socket.on("connect", () => end(true));
-    socket.on("error", (error) => end(codeOf(error) === "ECONNREFUSED" || codeOf(error) === "ECONNRESET"));
-  });
-}
-
-/**
- * Whether the silence of an endpoint means something: NetworkPolicies of a pod on another node may keep back connections of
- * clients and of this node, though the pod serves others.
- */
-function mayAsk(snapshot: Snapshot, node: string, { address }: End): boolean {
-  const pod = snapshot.podsByAddress.get(address);
-  return pod === undefined || pod.node === node || isolating(snapshot, pod, "ingress").length === 0;
-}
-
-/** Whether this is one of several endpoints of a Service: only then connections could go elsewhere. */
-function hasOthers({ services }: Snapshot, { address, port }: End): boolean {
-  for (const service of services.values()) {
-    for (const { endpoints } of service.ports) {
-      if (endpoints.length > 1 && endpoints.some((one) => one.address === address && one.port === port))
-        return true;
-    }
-  }
-  return false;
 }
 
 /** A node that is not known yet, or about to go, gets no new traffic from load balancers (KEP-3836). */

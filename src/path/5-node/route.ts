@@ -1,5 +1,6 @@
 /** Where a node routes a packet, and why. Pure; reads the same plan as the kernel got. */
 import { canonicalAddress, familyOf, isWithin, withPort } from "#lib/ip";
+import { externalAddresses } from "#model";
 import type { Explanation, Flow, NodeModel, Outcome, Place, PodModel, Snapshot, Step } from "#model";
 import { nodeEnds, sameFamily } from "./families.ts";
 import { overlayOf, overlays, unreachedReason } from "./overlay.ts";
@@ -201,7 +202,7 @@ function outside(
   settings: NodeNetworkSettings,
 ): Explanation {
   const isBalanced = [...snapshot.services.values()].some((service) =>
-    service.loadBalancerIPs.includes(address),
+    externalAddresses(service).includes(address),
   );
   const special =
     settings.routes.find(({ to }) => isWithin(address, to)) ??

@@ -5,12 +5,12 @@ import { endsOf, imageOf, reachEnd, tcpConnect, udpSocket } from "#kernel";
 import type { DatagramFlow, End, LoopbackPlace, Tuple } from "#kernel";
 import { messageOf } from "#lib/errors";
 import type { Log } from "#lib/log";
+import { relay } from "#lib/relay";
 import type { VirtualAddress } from "../plan.ts";
 import { backendKey } from "../rotation.ts";
 import type { Waiting } from "../silent.ts";
 import type { Backend } from "../rotation.ts";
 import type { Records } from "./records.ts";
-import { relay } from "./tcp.ts";
 import type { Turns } from "./turns.ts";
 import { openFlow } from "./udp.ts";
 
@@ -120,7 +120,7 @@ export function createConnections(options: ConnectionOptions): Connections {
       let close = noEnd;
       open += 1;
       void relay(socket, {
-        endpoints,
+        ends: endpoints,
         dial: (endpoint) => dial(admitted, endpoint),
         connected(backend, upstream, tried) {
           close = record(admitted, backend, endsOf(place, upstream).local);

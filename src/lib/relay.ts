@@ -1,33 +1,32 @@
-/** One TCP connection through the proxy: to the first endpoint that answers, then bytes both ways until both ends are done. */
+/** A TCP connection passed on: to the first end that accepts, then bytes both ways until both sides are done. */
 import type { Socket } from "node:net";
-import { join } from "#lib/join";
-import type { Backend } from "../rotation.ts";
+import { join } from "./join.ts";
 
-/** How long one endpoint may take to accept, milliseconds. */
+/** How long one end may take to accept, milliseconds. */
 const CONNECT_MS = 3000;
 
-export interface Relaying {
+export interface Relaying<End> {
   /** In the order in which they are tried. */
-  readonly endpoints: readonly Backend[];
+  readonly ends: readonly End[];
   /** Begins a connection; may throw. Half-open must be allowed. */
-  readonly dial: (backend: Backend) => Socket;
-  /** Called once when an endpoint accepted; `tried` counts it. */
-  readonly connected: (backend: Backend, upstream: Socket, tried: number) => void;
+  readonly dial: (end: End) => Socket;
+  /** Called once when an end accepted, before any bytes are passed; `tried` counts it. */
+  readonly connected: (end: End, upstream: Socket, tried: number) => void;
   /** Called once when all is over, whether it connected or not. */
   readonly ended: () => void;
 }
 
-/** Relays a paused client until it is over; where no endpoint accepts, the client is reset. Never throws. */
-export async function relay(client: Socket, relaying: Relaying): Promise<void> {
+/** Relays a paused client until it is over; where no end accepts, the client is reset. Never throws. */
+export async function relay<End>(client: Socket, relaying: Relaying<End>): Promise<void> {
   try {
-    for (const [index, backend] of relaying.endpoints.entries()) {
-      const upstream = await connectTo(backend, relaying.dial);
+    for (const [index, end] of relaying.ends.entries()) {
+      const upstream = await connectTo(end, relaying.dial);
       if (upstream === undefined) continue;
       if (client.destroyed) {
         upstream.destroy();
         return;
       }
-      relaying.connected(backend, upstream, index + 1);
+      relaying.connected(end, upstream, index + 1);
       await join(client, upstream);
       return;
     }
@@ -38,11 +37,11 @@ export async function relay(client: Socket, relaying: Relaying): Promise<void> {
 }
 
 /** The connected socket; undefined when it was refused or took too long. */
-function connectTo(backend: Backend, dial: Relaying["dial"]): Promise<Socket | undefined> {
+function connectTo<End>(end: End, dial: Relaying<End>["dial"]): Promise<Socket | undefined> {
   return new Promise((resolve) => {
     let socket: Socket;
     try {
-      socket = dial(backend);
+      socket = dial(end);
     } catch {
       return resolve(undefined);
     }
