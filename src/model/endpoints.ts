@@ -84,10 +84,16 @@ export function chooseEndpoints(
 
 /**
  * The ready endpoints that a node has of a Service, over all its ports: with externalTrafficPolicy Local what its
- * healthCheckNodePort answers depends on them (KEP-1669).
+ * healthCheckNodePort answers depends on them (KEP-1669). There is one such port, so one family counts: the primary one.
  */
-export function readyOn(service: Pick<ServiceModel, "ports">, node: string): readonly Endpoint[] {
-  return service.ports.flatMap(({ endpoints }) => endpoints.filter((end) => end.ready && end.node === node));
+export function readyOn(
+  { clusterIPs, ports }: Pick<ServiceModel, "clusterIPs" | "ports">,
+  node: string,
+): readonly Endpoint[] {
+  const family = familyOf(clusterIPs[0] ?? "");
+  const isReady = (end: Endpoint): boolean =>
+    end.ready && end.node === node && familyOf(end.address) === family;
+  return ports.flatMap(({ endpoints }) => endpoints.filter(isReady));
 }
 
 function policyOf(service: Policies, traffic: EndpointQuery["traffic"]): "Cluster" | "Local" {

@@ -343,8 +343,8 @@ function clientCheck(snapshot: Snapshot, flow: Flow, observations: Observations)
 
 /** Whose address the receiver sees: the flow's; if that is a node's, also the one it really masqueraded with. */
 function senders(snapshot: Snapshot, flow: Flow, observations: Observations): readonly string[] {
-  const { address } = flow.source;
-  if (!isNode(snapshot, address)) return [address];
+  const { address, masqueraded } = flow.source;
+  if (masqueraded === undefined && !isNode(snapshot, address)) return [address];
   return [...new Set([address, ...sourcesOf(observations, flow).map((end) => end.address)])];
 }
 

@@ -62,7 +62,7 @@ export interface WorldChanges {
 }
 
 /** Every pod has ports `serve-80-tcp`, `serve-81-udp` and so on, of every protocol. */
-function podObject(
+export function podObject(
   { key, namespace, name, node, ipv4, ipv6 }: WorldPod,
   { podLabels }: WorldChanges,
 ): KubeObject {

@@ -169,6 +169,18 @@ for (const [fact, service, nodes, expected] of [
     { a: { ready: false }, b: { excludedFromLoadBalancers: true }, c: ready },
     ["c proxy c outside 203.0.113.128"],
   ],
+  [
+    "a node that is about to leave fails its health check",
+    webService(),
+    { a: { leaving: true }, b: ready },
+    ["b proxy b outside 203.0.113.128"],
+  ],
+  [
+    "where no node has a ready endpoint, one whose endpoints serve while they terminate is left",
+    local({ ...endpointOn("b", false), terminating: true }),
+    { a: ready, b: ready },
+    ["b proxy b outside 203.0.113.128"],
+  ],
 ] as const satisfies readonly (readonly [
   string,
   ServiceModel,
@@ -192,7 +204,7 @@ test("edge: the step names every node with its reason, and the way it would take
     step?.decision?.candidates.map(({ name, eligible, reason }) => [name, eligible, reason]),
     [
       ["a", false, "no ready endpoint on this node, and externalTrafficPolicy is Local"],
-      ["b", true, "has a ready endpoint"],
+      ["b", true, "healthy"],
     ],
   );
   assert.deepEqual([step?.decision?.algorithm, step?.decision?.chosen], ["round robin", "b"]);
@@ -263,4 +275,17 @@ test("edge: an address of another load balancer's Service is rejected, and the c
     "Service shop/web with 203.0.113.128 is of the load balancer class example.com/lb, which is not served here",
     "make it anew without spec.loadBalancerClass to have it served",
   ]);
+  assert.deepEqual(refusalOf("10.96.0.80", 80), [
+    "no Service of type LoadBalancer has the address 10.96.0.80",
+    "use an address that kubectl get services shows",
+  ]);
+});
+
+test("edge: a node's own address leads to its Service rules", () => {
+  const there = explain(
+    snapshotOf([], { a: ready, b: ready }),
+    { at: "edge" },
+    flow({ address: "172.30.0.12", port: 30080 }),
+  );
+  assert.deepEqual(next(there), ["b proxy b outside 172.30.0.12"]);
 });

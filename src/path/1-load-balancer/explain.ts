@@ -17,7 +17,7 @@ import { endpointText } from "#model";
 import { familyOf, isIPv6 } from "#lib/ip";
 import { formatRecord } from "#wire/dns";
 import { outsideAddresses } from "./outside.ts";
-import { addressFor, algorithmOf, isBalanced, passedOver, proxyingOf, type Proxying } from "./plan.ts";
+import { isBalanced, planService, predictedHealth, type Proxying, sortedNodes } from "./plan.ts";
 import { publicAnswer } from "./public-dns.ts";
 
 type OutsidePlace = Extract<Place, { at: "public-dns" | "edge" }>;
@@ -83,25 +83,21 @@ function toEdge(flow: Flow, addresses: readonly string[]): Outcome {
 }
 
 function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
-  const { address, port } = flow.destination;
+  const { address = "", port } = flow.destination;
+  const node = [...snapshot.nodes.values()].find(({ addresses }) => addresses.includes(address));
+  if (node !== undefined) return toNode(flow, node);
   const holders = [...snapshot.services.values()].filter(
-    (one) => one.type === "LoadBalancer" && externalAddresses(one).includes(address ?? ""),
+    (one) => one.type === "LoadBalancer" && externalAddresses(one).includes(address),
   );
   const owners = holders.filter(isBalanced);
   const service = owners.find((owner) => portOf(owner, flow) !== undefined);
-  const servicePort = service && portOf(service, flow);
-  if (service === undefined || servicePort === undefined) return refused(flow, owners, holders);
-  const proxy = proxyingOf(service, address ?? "", servicePort);
-  if (proxy === "refused") return refused(flow, [service], holders);
-  const candidates = [...snapshot.nodes.values()]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map((node): Candidate => ({
-      name: node.name,
-      address: addressFor(node, address ?? ""),
-      ...eligibility(service, node, address ?? ""),
-    }));
+  if (service === undefined) return refused(flow, owners, holders);
+  const vip = planService(service, sortedNodes(snapshot), predictedHealth(snapshot)).find(
+    (one) => one.address === address && one.port === port && one.protocol === flow.protocol,
+  );
+  if (vip === undefined) return refused(flow, [service], holders);
+  const { algorithm, candidates, proxy } = vip;
   const eligible = candidates.filter((candidate) => candidate.eligible);
-  const algorithm = algorithmOf(service);
   const only = eligible.length === 1 ? eligible[0]?.name : undefined;
   const step: Step = {
     hop: "1-load-balancer",
@@ -144,6 +140,23 @@ function explainEdge(snapshot: Snapshot, flow: Flow): Explanation {
   return result([step], { kind: "next", alternatives });
 }
 
+/** The edge is on the nodes' network: their own addresses are open to the outside. */
+function toNode(flow: Flow, { name }: NodeModel): Explanation {
+  const to = endpointText(flow.destination);
+  const step: Step = {
+    hop: "1-load-balancer",
+    component: "edge",
+    action: "route",
+    from: flow.source.address,
+    to,
+    evaluated: [],
+    rewrites: [],
+    predicted: [`${to} by eth0 (${name})`],
+  };
+  const place = { at: "proxy", node: name, from: "outside" } as const;
+  return result([step], { kind: "next", alternatives: [{ name, place, flow }] });
+}
+
 const howChosen: Readonly<Record<LoadBalancerAlgorithm, string>> = {
   "round-robin": "they take turns",
   "source-hash": "the client's address chooses, the same node each time while the nodes stay",
@@ -164,20 +177,6 @@ function portOf(service: ServiceModel, flow: Flow): ServicePort | undefined {
   );
 }
 
-/** As if every node were healthy: health is not in the snapshot. */
-function eligibility(
-  service: ServiceModel,
-  node: NodeModel,
-  vip: string,
-): { eligible: boolean; reason: string } {
-  const reason = passedOver(service, node, vip);
-  if (reason !== undefined) return { eligible: false, reason };
-  return {
-    eligible: true,
-    reason: service.externalTrafficPolicy === "Cluster" ? "healthy" : "has a ready endpoint",
-  };
-}
-
 function noNode(service: ServiceModel): Outcome {
   return {
     kind: "rejected",
@@ -189,12 +188,13 @@ function noNode(service: ServiceModel): Outcome {
 /** @param holders Services with the address, also those that another load balancer serves */
 function refused(flow: Flow, owners: readonly ServiceModel[], holders: readonly ServiceModel[]): Explanation {
   const { address, port } = flow.destination;
+  const isBalancedHere = owners.length > 0;
   const step: Step = {
     hop: "1-load-balancer",
-    component: "load balancer",
-    action: "refuse",
+    component: isBalancedHere ? "load balancer" : "edge",
+    action: isBalancedHere ? "refuse" : "route",
     from: flow.source.address,
-    to: endpointText(flow.destination),
+    to: isBalancedHere ? endpointText(flow.destination) : "nobody",
     evaluated: owners.map((other) => ({
       what: `Service ${nameOf(other)}`,
       matched: false,

@@ -70,7 +70,7 @@ export interface LoadBalancerPlan {
 
 /** The plan; `healthOf` tells what the health checker knows. */
 export function planLoadBalancer(snapshot: Snapshot, healthOf: HealthOf): LoadBalancerPlan {
-  const nodes = [...snapshot.nodes.values()].sort(byName);
+  const nodes = sortedNodes(snapshot);
   const services = [...snapshot.services.values()].filter(isBalanced);
   const ports = services.flatMap((service) => planService(service, nodes, healthOf)).sort(byVip);
   const targets = targetsOf(services, nodes);
@@ -79,6 +79,20 @@ export function planLoadBalancer(snapshot: Snapshot, healthOf: HealthOf): LoadBa
     nodes: nodes.map(({ name, addresses }) => ({ name, addresses })),
     gone: nodes.map(({ name }) => name).filter((name) => isGone(name, targets, healthOf)),
     targets,
+  };
+}
+
+/**
+ * The health that nodes tell of, as far as the snapshot decides it: a node that is about to leave says 503 (KEP-3836), and so
+ * does one without ready endpoints of a Service with externalTrafficPolicy Local (KEP-1669).
+ */
+export function predictedHealth(snapshot: Snapshot): HealthOf {
+  const byPort = new Map([...snapshot.services.values()].map((service) => [checkPort(service), service]));
+  return ({ node, port }) => {
+    const service = port === HEALTHZ_PORT ? undefined : byPort.get(port);
+    const healthy =
+      service === undefined ? snapshot.nodes.get(node)?.leaving !== true : readyOn(service, node).length > 0;
+    return healthy ? { state: "healthy" } : { state: "unhealthy", reason: "answers 503" };
   };
 }
 
@@ -92,7 +106,7 @@ export function isBalanced(service: ServiceModel): boolean {
  * How connections to an address and port of a Service are passed on; undefined where packets are routed, `refused` where the
  * address is for the PROXY protocol, and the port cannot be served so (see the findings of `proxyProtocolNotes`).
  */
-export function proxyingOf(
+function proxyingOf(
   { proxiedIPs = [], proxyProtocol, sourceRanges }: ServiceModel,
   address: string,
   { protocol, nodePort }: ServicePort,
@@ -102,7 +116,12 @@ export function proxyingOf(
   return { version: proxyProtocol, nodePort, ...(sourceRanges === undefined ? {} : { sourceRanges }) };
 }
 
-function planService(service: ServiceModel, nodes: readonly NodeModel[], healthOf: HealthOf): VipPort[] {
+/** The part of the plan that one of these Services has; `nodes` sorted by name. */
+export function planService(
+  service: ServiceModel,
+  nodes: readonly NodeModel[],
+  healthOf: HealthOf,
+): VipPort[] {
   const check = { port: checkPort(service) };
   return externalAddresses(service).flatMap((address) => {
     const health = (node: NodeModel): Health => healthOf({ ...place(node), port: check.port });
@@ -128,7 +147,7 @@ function planService(service: ServiceModel, nodes: readonly NodeModel[], healthO
   });
 }
 
-export function algorithmOf({ loadBalancerAlgorithm = "round-robin" }: ServiceModel): LoadBalancerAlgorithm {
+function algorithmOf({ loadBalancerAlgorithm = "round-robin" }: ServiceModel): LoadBalancerAlgorithm {
   return loadBalancerAlgorithm;
 }
 
@@ -187,7 +206,7 @@ function needed(service: ServiceModel, node: NodeModel, vip: string, health: Hea
 }
 
 /** The address by which a node is reached for a load-balancer address: that of the same family, else the primary one. */
-export function addressFor(node: NodeModel, vip: string): string {
+function addressFor(node: NodeModel, vip: string): string {
   return node.addresses.find((one) => familyOf(one) === familyOf(vip)) ?? node.address;
 }
 
@@ -238,8 +257,8 @@ function isGone(name: string, targets: readonly HealthTarget[], healthOf: Health
   return own.length > 0 && own.every((target) => healthOf(target).state === "gone");
 }
 
-function byName(a: { name: string }, b: { name: string }): number {
-  return a.name < b.name ? -1 : 1;
+export function sortedNodes({ nodes }: Pick<Snapshot, "nodes">): readonly NodeModel[] {
+  return [...nodes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function byVip(a: VipPort, b: VipPort): number {

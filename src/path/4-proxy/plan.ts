@@ -234,9 +234,6 @@ function inTurn(
 function healthCheckOf(service: ServiceModel, node: string): readonly HealthCheck[] {
   const { namespace, name, healthCheckNodePort: port } = service;
   if (port === undefined || service.externalTrafficPolicy !== "Local") return [];
-  // An endpoint of both families counts once.
-  const family = familyOf(service.clusterIPs[0] ?? "");
-  const ready = readyOn(service, node).filter((endpoint) => familyOf(endpoint.address) === family);
-  const addresses = new Set(ready.map((endpoint) => endpoint.address));
+  const addresses = new Set(readyOn(service, node).map((endpoint) => endpoint.address));
   return [{ namespace, name, port, localEndpoints: addresses.size }];
 }

@@ -7,7 +7,10 @@ import type { Protocol, Snapshot, SnapshotSource } from "#model";
 export interface TestEndpoint {
   readonly address: string;
   readonly node?: string;
+  /** Its name, or `NAMESPACE/NAME` outside of `default`. */
   readonly pod?: string;
+  /** Where it listens, if not at the targetPort of the Service: what a named one comes to may differ between pods. */
+  readonly targetPort?: number;
   readonly ready?: boolean;
   readonly serving?: boolean;
   readonly terminating?: boolean;
@@ -29,12 +32,13 @@ interface TestPort {
 /** A Service of one port, or of `ports`. */
 export interface TestService extends TestPort {
   readonly name: string;
+  /** `None`: headless. */
   readonly clusterIP: string;
   /** Its address of the other family. */
   readonly secondClusterIP?: string;
   readonly endpoints: readonly TestEndpoint[];
   readonly ports?: readonly TestPort[];
-  readonly type?: "ClusterIP" | "NodePort" | "LoadBalancer";
+  readonly type?: "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalName";
   readonly loadBalancerIP?: string;
   readonly secondLoadBalancerIP?: string;
   readonly ipMode?: "VIP" | "Proxy";
@@ -58,8 +62,7 @@ export function testSnapshot(...services: readonly TestService[]): Snapshot {
     {
       nodes: ["a", "b"].map(nodeObject),
       pods: services.flatMap(({ endpoints }) => endpoints.flatMap(podObject)),
-      services: services.map(serviceObject),
-      endpointSlices: services.flatMap(sliceObjects),
+      ...serviceObjects(services),
       ingresses: [],
       ingressClasses: [],
       secrets: [],
@@ -68,6 +71,13 @@ export function testSnapshot(...services: readonly TestService[]): Snapshot {
     { domain: "cluster.local" },
   );
   return { ...snapshot, serviceCIDRs: ["10.96.0.0/16", "fd00:10:96::/112"] };
+}
+
+/** What the API would hold of these Services. */
+export function serviceObjects(
+  services: readonly TestService[],
+): Record<"services" | "endpointSlices", readonly KubeObject[]> {
+  return { services: services.map(serviceObject), endpointSlices: services.flatMap(sliceObjects) };
 }
 
 function nodeObject(letter: string, index: number): KubeObject {
@@ -118,8 +128,7 @@ function serviceObject(service: TestService): KubeObject {
     },
     spec: {
       type: service.type ?? "ClusterIP",
-      clusterIP: service.clusterIP,
-      clusterIPs: [service.clusterIP, service.secondClusterIP].filter((ip) => ip !== undefined),
+      ...clusterIPsOf(service),
       externalTrafficPolicy: service.externalTrafficPolicy,
       internalTrafficPolicy: service.internalTrafficPolicy,
       healthCheckNodePort: service.healthCheckNodePort,
@@ -134,34 +143,45 @@ function serviceObject(service: TestService): KubeObject {
   };
 }
 
-/** One slice of each family that there are endpoints of. */
+function clusterIPsOf({ type, clusterIP, secondClusterIP }: TestService): object {
+  if (type === "ExternalName") return { externalName: "elsewhere.example" };
+  return { clusterIP, clusterIPs: [clusterIP, secondClusterIP].filter((ip) => ip !== undefined) };
+}
+
+/** One slice for each family and each target port that endpoints have of their own. */
 function sliceObjects(service: TestService): KubeObject[] {
-  const families = new Set(["IPv4" as const, ...service.endpoints.map(({ address }) => familyOf(address))]);
-  return [...families].map((addressType) => ({
+  const kindOf = ({ address, targetPort }: TestEndpoint): string =>
+    `${familyOf(address)}-${targetPort ?? ""}`;
+  const kinds = Map.groupBy(service.endpoints, kindOf);
+  if (!kinds.has("IPv4-")) kinds.set("IPv4-", []);
+  return [...kinds].map(([kind, endpoints]) => ({
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
     metadata: {
       namespace: "default",
-      name: `${service.name}-${addressType}`,
+      name: `${service.name}-${kind}`,
       labels: { "kubernetes.io/service-name": service.name },
     },
-    addressType,
-    ports: portsOf(service).map(({ name, protocol, targetPort }) => ({ name, protocol, port: targetPort })),
-    endpoints: service.endpoints
-      .filter(({ address }) => familyOf(address) === addressType)
-      .map(endpointObject),
+    addressType: kind.split("-")[0],
+    ports: portsOf(service).map(({ name, protocol, targetPort }) => ({
+      name,
+      protocol,
+      port: endpoints[0]?.targetPort ?? targetPort,
+    })),
+    endpoints: endpoints.map(endpointObject),
   }));
 }
 
 function endpointObject(endpoint: TestEndpoint): object {
-  const { address, node, pod, forZones, forNodes } = endpoint;
+  const { address, node, forZones, forNodes } = endpoint;
+  const [name, namespace = "default"] = (endpoint.pod ?? "").split("/").reverse();
   const { ready = true, serving = ready, terminating = false } = endpoint;
   const named = (names: readonly string[] | undefined) => names?.map((name) => ({ name }));
   return {
     addresses: [address],
     nodeName: node,
     conditions: { ready, serving, terminating },
-    targetRef: pod === undefined ? undefined : { kind: "Pod", namespace: "default", name: pod },
+    targetRef: endpoint.pod === undefined ? undefined : { kind: "Pod", namespace, name },
     ...(forZones === undefined && forNodes === undefined
       ? {}
       : { hints: { forZones: named(forZones), forNodes: named(forNodes) } }),

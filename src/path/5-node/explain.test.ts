@@ -174,7 +174,7 @@ const ends: readonly [what: string, address: string, kind: string, reason: RegEx
   ["an IPv6 address on a node without IPv6", "fd00:10:244:3::2", "rejected", /no address of the family/],
   ["what is no address", "nowhere", "unknown", /not an address/],
   ["an address outside", "192.0.2.7", "unknown", /outside the cluster/],
-  ["a node's own address with a port no pod declares", "172.30.0.12", "unknown", /is node node-b itself/],
+  ["a node's own address with a port no pod declares", "172.30.0.11", "unknown", /is node node-a itself/],
 ];
 for (const [what, address, kind, reason] of ends) {
   test(`${what} is ${kind}`, () => {
@@ -185,8 +185,32 @@ for (const [what, address, kind, reason] of ends) {
 }
 
 test("a node's address leads to the pod in its network that declares the port", () => {
-  const { outcome } = ask("172.30.0.12", { port: 9100 });
+  const { outcome } = ask("172.30.0.12", { port: 9100, node: "node-b" });
   assert.ok(outcome.kind === "next" && outcome.alternatives[0]?.name === "default/host");
+});
+
+test("another node's address leads to that node's Service rules, with this node's address where a pod sends", () => {
+  for (const [from, source] of [
+    ["10.244.0.9", "172.30.0.11"],
+    ["172.30.0.11", "172.30.0.11"],
+  ] as const) {
+    const { outcome } = ask("172.30.0.12", { from, port: 30_080 });
+    assert.ok(outcome.kind === "next");
+    const [only] = outcome.alternatives;
+    assert.deepEqual(only?.place, { at: "proxy", node: "node-b", from: "outside" });
+    assert.equal(only?.flow.source.address, source);
+  }
+});
+
+test("what a node masquerades arrives with the address of its tunnel end, where it goes through the tunnel", () => {
+  for (const [to, source] of [
+    ["10.244.1.2", "10.244.0.0"],
+    ["10.244.0.2", "172.30.0.11"],
+  ] as const) {
+    const { outcome } = ask(to, { from: "172.30.0.11" });
+    assert.ok(outcome.kind === "next");
+    assert.equal(outcome.alternatives[0]?.flow.source.address, source);
+  }
 });
 
 test("what a pod sends outside leaves with the node's address; what is not from a pod does not change", () => {

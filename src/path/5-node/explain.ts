@@ -1,6 +1,6 @@
 /** Why a packet for a pod (or other) address goes where it goes, and what policies say of it. Pure. */
 import { isIPv4 } from "#lib/ip";
-import type { Explanation, Flow, NodeModel, Place, PolicyConnection, Snapshot, Step } from "#model";
+import type { Explanation, Flow, NodeModel, Outcome, Place, PolicyConnection, Snapshot, Step } from "#model";
 import { explainPolicy } from "./policy/explain.ts";
 import type { PolicyExplanation } from "./policy/explain.ts";
 import { end, explainRoute } from "./route.ts";
@@ -31,10 +31,11 @@ export function explain(
   if (leaving?.dropped !== undefined) return end([leaving.step], leaving.dropped);
   const arriving = arrivingOf(snapshot, place.node, flow, routed);
   const before = leaving === undefined ? [] : [leaving.step];
-  if (arriving === undefined) return { ...routed, steps: [...before, ...routed.steps] };
+  const arrived = { ...routed, outcome: outcomeFrom(snapshot.nodes.get(place.node), flow, routed) };
+  if (arriving === undefined) return { ...arrived, steps: [...before, ...routed.steps] };
   const [delivery, way] = [routed.steps.slice(-1), routed.steps.slice(0, -1)];
   if (arriving.dropped !== undefined) return end([...before, ...way, arriving.step], arriving.dropped);
-  return { ...routed, steps: [...before, ...way, arriving.step, ...delivery] };
+  return { ...arrived, steps: [...before, ...way, arriving.step, ...delivery] };
 }
 
 /** The egress policies of the source pod, if it lives on this node. */
@@ -56,6 +57,17 @@ function arrivingOf(
   if (pod.node === node) return explainPolicy(snapshot, node, "ingress", connectionOf(flow, sourceOf(flow)));
   const from = arrivesFrom(snapshot.nodes.get(node), flow, steps);
   return explainPolicy(snapshot, pod.node, "ingress", connectionOf(flow, from));
+}
+
+/** Where the packet goes on, with the source that it has there. */
+function outcomeFrom(self: NodeModel | undefined, flow: Flow, { steps, outcome }: Explanation): Outcome {
+  const address = arrivesFrom(self, flow, steps);
+  if (outcome.kind !== "next" || address === flow.source.address) return outcome;
+  const alternatives = outcome.alternatives.map((one) => ({
+    ...one,
+    flow: { ...one.flow, source: { ...one.flow.source, address } },
+  }));
+  return { ...outcome, alternatives };
 }
 
 /** A node that sends IPv4 into a tunnel, for itself or for whom it masquerades, has the address of its tunnel end there. */

@@ -26,7 +26,8 @@ export function explainRoute(
   }
   if (sameFamily(self.addresses, address) === undefined) return familyMissing(self, flow, address);
   const host = [...snapshot.nodes.values()].find((node) => node.addresses.includes(address));
-  if (host !== undefined) return toNode(snapshot, self, host, flow, address);
+  if (host === self) return toItself(snapshot, self, flow, address);
+  if (host !== undefined) return toOtherHost(self, host, flow, address, settings);
   const pod = snapshot.podsByAddress.get(address);
   const owner = [...snapshot.nodes.values()].find((node) => podCIDROf(node, address) !== undefined);
   if (owner !== undefined) {
@@ -120,21 +121,18 @@ function deliverStep(node: NodeModel, pod: PodModel, flow: Flow, address: string
   });
 }
 
-/** A node's own address: a pod in the host's network if one says it listens there. */
-function toNode(
-  snapshot: Snapshot,
-  self: NodeModel,
-  host: NodeModel,
-  flow: Flow,
-  address: string,
-): Explanation {
-  const local = host.name === self.name;
-  const predicted = [local ? `local ${address} dev lo` : `${address} dev ${underlayDevice}`];
-  const steps = [step(self, "route", flow, address, { to: `node ${host.name} (${address})`, predicted })];
+/** The node's own address: a pod in the host's network if one says it listens there. */
+function toItself(snapshot: Snapshot, self: NodeModel, flow: Flow, address: string): Explanation {
+  const steps = [
+    step(self, "route", flow, address, {
+      to: `node ${self.name} (${address})`,
+      predicted: [`local ${address} dev lo`],
+    }),
+  ];
   const pod = [...snapshot.pods.values()].find(
     (candidate) =>
       candidate.hostNetwork &&
-      candidate.node === host.name &&
+      candidate.node === self.name &&
       candidate.ports.some(
         ({ containerPort, protocol }) =>
           containerPort === flow.destination.port && protocol === flow.protocol,
@@ -143,8 +141,44 @@ function toNode(
   if (pod !== undefined) return end(steps, nextAt(pod, flow));
   return end(steps, {
     kind: "unknown",
-    reason: `${address} is node ${host.name} itself; no pod in its network declares port ${flow.destination.port}/${flow.protocol}`,
+    reason: `${address} is node ${self.name} itself; no pod in its network declares port ${flow.destination.port}/${flow.protocol}`,
   });
+}
+
+/** Another node's address: that node's own Service rules come next, and see this node where a pod sends. */
+function toOtherHost(
+  self: NodeModel,
+  host: NodeModel,
+  flow: Flow,
+  address: string,
+  settings: NodeNetworkSettings,
+): Explanation {
+  const { rewrites, onward } = leaving(self, flow, address, settings);
+  const steps = [
+    step(self, "route", flow, address, {
+      to: `node ${host.name} (${address})`,
+      rewrites,
+      predicted: [`${address} dev ${underlayDevice}`],
+    }),
+  ];
+  const place: Place = { at: "proxy", node: host.name, from: "outside" };
+  return end(steps, { kind: "next", alternatives: [{ name: host.name, place, flow: onward }] });
+}
+
+/** What leaves the pods' network by the underlay: a pod's packet bears its node's address from then on. */
+function leaving(
+  self: NodeModel,
+  flow: Flow,
+  address: string,
+  settings: NodeNetworkSettings,
+): { readonly rewrites: readonly string[]; readonly onward: Flow } {
+  const fromPod = settings.podNetworks.some((network) => isWithin(flow.source.address, network));
+  if (!fromPod) return { rewrites: [], onward: flow };
+  const own = sameFamily(self.addresses, address) ?? self.address;
+  return {
+    rewrites: [`source ${flow.source.address} -> ${own} (masquerade)`],
+    onward: { ...flow, source: { address: own } },
+  };
 }
 
 function toNobody(before: readonly Step[], last: NodeModel, flow: Flow, address: string): Explanation {
@@ -175,13 +209,10 @@ function outside(
     (isBalanced ? toEdge(address, settings) : undefined);
   const [bridge = ""] = (sameFamily(settings.underlay.addresses, address) ?? "").split("/");
   const via = special?.via ?? bridge;
-  const fromPod = settings.podNetworks.some((network) => isWithin(flow.source.address, network));
-  const own = sameFamily(self.addresses, address) ?? self.address;
   const predicted = [`${special?.to ?? "default"} via ${via} dev ${underlayDevice}`];
-  const rewrites = fromPod ? [`source ${flow.source.address} -> ${own} (masquerade)`] : [];
+  const { rewrites, onward } = leaving(self, flow, address, settings);
   const steps = [step(self, "route", flow, address, { to: `outside (by ${via})`, rewrites, predicted })];
   if (isBalanced) {
-    const onward = fromPod ? { ...flow, source: { address: own } } : flow;
     return end(steps, {
       kind: "next",
       alternatives: [{ name: "edge", place: { at: "edge" }, flow: onward }],

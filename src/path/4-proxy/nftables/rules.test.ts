@@ -90,7 +90,7 @@ test("whatever the cluster becomes, a packet's fate is the one that is explained
 function check(
   kernel: FakeKernel,
   services: readonly TestService[],
-  probe: RandomProbe,
+  probe: RandomProbe<Who>,
   options: PlanOptions,
 ): void {
   const { from, to, port, protocol } = probe;
