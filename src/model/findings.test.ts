@@ -124,7 +124,7 @@ const proxyProtocols: readonly (readonly [
 ];
 
 test("annotations that ask for the PROXY protocol are read, and values that nobody knows are reported", () => {
-  const ports = [{ protocol: "TCP", port: 80, targetPort: 8080, nodePort: 30_080 }];
+  const ports = [{ protocol: "TCP", port: 80, targetPort: 8080, nodePort: 30_099 }];
   for (const [annotation, value, read, expected] of proxyProtocols) {
     const given = { clusterIP: "10.96.1.1", more: { type: "LoadBalancer", ports } };
     const findings = aboutService(given, { app: "api" }, { [annotation]: value });

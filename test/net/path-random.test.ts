@@ -1,6 +1,6 @@
 /**
  * Prediction and packet agree over load balancer, Service rules, overlay, policies and pod, for clusters and flows drawn at
- * random. `INROAD_SEED` repeats a run, `INROAD_RUNS` makes it longer. What fails is made smaller; it belongs into
+ * random. `INROAD_SEED` makes it another run, `INROAD_RUNS` a longer one. What fails is made smaller; it belongs into
  * `path-cases.ts` then, under the name of the fact that it shows.
  */
 import assert from "node:assert/strict";
@@ -9,16 +9,16 @@ import * as fc from "fast-check";
 import { pathCases } from "../support/path-cases.ts";
 import { somePathCase } from "../support/path-world.ts";
 import type { PathCase } from "../support/path-world.ts";
+import { seed } from "../support/seed.ts";
 import { disagreements } from "./path-agreement.ts";
 import type { Tally } from "./path-agreement.ts";
 import { startPathLab } from "./path-lab.ts";
 import type { PathLab } from "./path-lab.ts";
 
-const seed = Number(process.env["INROAD_SEED"] ?? Date.now() % 1_000_000_000);
 const runs = Number(process.env["INROAD_RUNS"] ?? 8);
 
 /** For so long a counterexample is made smaller, in milliseconds. */
-const SHRINKING = 120_000;
+const SHRINKING = 60_000;
 
 for (const { mode, overlay, share } of [
   { mode: "nftables", overlay: "vxlan", share: 1 },

@@ -8,6 +8,7 @@ import { randomWorld } from "../support/policy-random.ts";
 import { isReachable, ports, worldPods, worldPod, worldSnapshot } from "../support/policy-world.ts";
 import { startPolicyLab } from "./policy-lab.ts";
 import type { PolicyLab, Probe } from "./policy-lab.ts";
+import { seed } from "../support/seed.ts";
 
 const families = ["ipv4", "ipv6"] as const;
 
@@ -50,7 +51,6 @@ describe("the truth table of NetworkPolicies, with packets", () => {
 test("random policies, one after the other: packets do what the model decides", async (t) => {
   const lab = await startPolicyLab();
   t.after(() => lab.close());
-  const seed = Date.now() % 1_000_000_000;
   t.diagnostic(`seed ${seed}`);
   for (const { policies, changes } of fc.sample(randomWorld, { numRuns: 12, seed })) {
     const snapshot = worldSnapshot(policies, changes);
