@@ -1,5 +1,5 @@
 /**
- * `npm run bench:proxy [mode ...] [services ...]`: Service rules of one node at 1,000 to 30,000 Services with three endpoints each.
+ * `npm run bench:proxy [-- --out FILE] [mode ...] [services ...]`: Service rules of one node at 1,000 to 30,000 Services with three endpoints each.
  *
  * cold start: from the snapshot to rules in force; update: one endpoint replaced by another, from the changed EndpointSlice object
  * (compilation of the model included) to rules in force; longest transaction: the longest call of nft or iptables-restore, which is
@@ -15,6 +15,7 @@ import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { cpus, release } from "node:os";
+import { parseArgs } from "node:util";
 import {
   closeNetNs,
   createNetNs,
@@ -279,7 +280,7 @@ function rowInChild(mode: string, count: number): Row {
   return JSON.parse(child.stdout.trimEnd().split("\n").at(-1) ?? "");
 }
 
-function record(rows: readonly Row[]): void {
+function record(rows: readonly Row[], file: string | undefined): void {
   const rounded = rows.map((row) =>
     Object.fromEntries(
       Object.entries(row).map(([key, value]) => [
@@ -300,13 +301,16 @@ function record(rows: readonly Row[]): void {
     date: new Date().toISOString(),
   };
   mkdirSync("bench/results", { recursive: true });
-  writeFileSync(`bench/results/proxy-${result.user}.json`, `${JSON.stringify(result, null, 2)}\n`);
+  writeFileSync(file ?? `bench/results/proxy-${result.user}.json`, `${JSON.stringify(result, null, 2)}\n`);
 }
 
-const words = process.argv.slice(2);
-if (words[0] === "--row") {
+const { values: options, positionals: words } = parseArgs({
+  options: { row: { type: "boolean", default: false }, out: { type: "string" } },
+  allowPositionals: true,
+});
+if (options.row) {
   startNftThread();
-  console.log(JSON.stringify(await measureRow(words[1] ?? "", Number(words[2]))));
+  console.log(JSON.stringify(await measureRow(words[0] ?? "", Number(words[1]))));
   process.exit(0);
 }
 const counts = words.filter((word) => /^\d+$/.test(word)).map(Number);
@@ -319,4 +323,4 @@ for (const mode of wanted.length === 0 ? [...modes, peer] : wanted) {
     rows.push(row);
   }
 }
-record(rows);
+record(rows, options.out);
