@@ -13,6 +13,7 @@ import { ask, askMany, assertEveryWindow, everyMode, lab, withinSeconds } from "
 import type { Lab } from "./proxy-lab.ts";
 
 const MANY = 10_000;
+const SMALL = "10.96.0.60";
 
 /** 10.245.0.1 and on. */
 const endpoints: readonly TestEndpoint[] = Array.from({ length: MANY + 1 }, (_, index) => {
@@ -48,11 +49,17 @@ for (const mode of everyMode) {
       const at = await lab(t, mode, []);
       await oneForAll(at);
       const big = { name: "big", clusterIP: CLUSTER_IP, targetPort: 8081 };
-      await withinSeconds(30, at.set({ ...big, endpoints: endpoints.slice(0, MANY) }), "10,000 endpoints");
+      // Its endpoints are numbered from where those of the big one end.
+      const small = { name: "small", clusterIP: SMALL, targetPort: 8081, endpoints: endpoints.slice(0, 3) };
+      const both = at.set({ ...big, endpoints: endpoints.slice(0, MANY) }, small);
+      await withinSeconds(30, both, "10,000 endpoints");
+      assertEveryWindow(await askMany(at.client, 6, () => [SMALL, 80]), 3);
       const names = await askMany(at.client, 100);
       assert.ok(names.every((name) => name.startsWith("10.245.")));
       assertEveryWindow(names, 100);
-      await withinSeconds(30, at.set({ ...big, endpoints: endpoints.slice(1) }), "one endpoint for another");
+      const next = at.set({ ...big, endpoints: endpoints.slice(1) }, small);
+      await withinSeconds(30, next, "one endpoint for another");
+      assertEveryWindow(await askMany(at.client, 6, () => [SMALL, 80]), 3);
       assertEveryWindow(await askMany(at.client, 100), 100);
     });
 

@@ -61,7 +61,7 @@ function* turnRulesIn({ chains, packets }: Listing): Iterable<readonly [string, 
 
 function rotationIn(listing: Listing, list: EndpointList, rule: TurnRule): Rotation | undefined {
   const { offset, count, taken } = rule;
-  const elements = listing.elements.get(endpointMapOf(list.protocol));
+  const elements = listing.elements.get(endpointMapOf(list.protocol, offset));
   const slots: Backend[] = [];
   for (let slot = 0; slot < count; slot++) {
     const [address = "", port] = (elements?.get(String(offset + slot)) ?? "").split(" . ");

@@ -139,15 +139,19 @@ export function nftablesBackend(
     async counts() {
       const counts = new Map<string, readonly number[]>();
       for (const [family, { lists, layout }] of tables) {
-        const taking = [...lists.values()].filter(({ scheduler }) => scheduler !== "sh");
-        const maps = new Set(taking.map(({ protocol }) => endpointMapOf(protocol)));
-        const listings = [...maps].map((map) =>
-          kernel.nft(`list map ${tableOf(family)} ${map}\n`, { large: true }),
+        const taking = [...lists.values()]
+          .filter(({ scheduler }) => scheduler !== "sh")
+          .map(({ key, protocol, slots }) => {
+            const offset = layout.blocks.get(key)?.offset ?? 0;
+            return { key, slots, offset, map: endpointMapOf(protocol, offset) };
+          });
+        const maps = new Set(taking.map(({ map }) => map));
+        const listings = [...maps].map((name) =>
+          kernel.nft(`list map ${tableOf(family)} ${name}\n`, { large: true }),
         );
         const read = readListing((await Promise.all(listings)).join("")).counts;
-        for (const { key, protocol, slots } of taking) {
-          const offset = layout.blocks.get(key)?.offset ?? 0;
-          const found = slots.map((_, slot) => read.get(endpointMapOf(protocol))?.get(String(offset + slot)));
+        for (const { key, slots, offset, map } of taking) {
+          const found = slots.map((_, slot) => read.get(map)?.get(String(offset + slot)));
           if (found.every((count) => count !== undefined)) counts.set(key, found);
         }
       }

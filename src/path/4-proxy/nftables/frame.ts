@@ -1,7 +1,7 @@
 /** The part of a table that is the same on every node: sets, maps, base chains. All Service data is in elements. */
 import { hash } from "node:crypto";
 import type { IpFamily, Protocol } from "#model";
-import { MASQUERADE_MARK, endpointMapOf, tableOf } from "./names.ts";
+import { MASQUERADE_MARK, endpointMaps, tableOf } from "./names.ts";
 
 const PROTOCOLS: readonly Protocol[] = ["TCP", "UDP", "SCTP"];
 
@@ -56,10 +56,10 @@ function mapsOf({ ip, type }: Words): Frame["maps"] {
     "affinity-inside": `type ${address} : verdict;`,
     // The number is SLOT + the block of the list. The counters show how even the turns are.
     ...Object.fromEntries(
-      PROTOCOLS.map((protocol) => [
-        endpointMapOf(protocol),
-        `typeof numgen inc mod 2 : ${ip} daddr . ${protocol.toLowerCase()} dport; counter;`,
-      ]),
+      PROTOCOLS.flatMap((protocol) => {
+        const type = `typeof numgen inc mod 2 : ${ip} daddr . ${protocol.toLowerCase()} dport; counter;`;
+        return endpointMaps(protocol).map((name) => [name, type]);
+      }),
     ),
   };
 }

@@ -38,7 +38,21 @@ function pathOf(list: string): string {
   return `${variant.includes("local") ? "-local" : ""}/${name}/${protocol.toLowerCase()}/${port}`;
 }
 
-/** One map per protocol: nft wants to know which protocol's port a map yields. */
-export function endpointMapOf(protocol: Protocol): string {
-  return `endpoints-${protocol.toLowerCase()}`;
+/** Slots that one endpoint map has room for, and maps for each protocol. */
+const MAP_SLOTS = 8192;
+const MAPS = 16;
+
+/**
+ * The map with the endpoints of a list whose block begins at an offset. One for each protocol, since nft wants to know which protocol's
+ * port a map yields; and several of these, since the kernel looks at all elements of a map for each rule that uses it, and
+ * at all such rules for each element, which makes large maps slow to load.
+ */
+export function endpointMapOf(protocol: Protocol, offset: number): string {
+  const number = Math.floor(offset / MAP_SLOTS) % MAPS;
+  return `endpoints-${protocol.toLowerCase()}${number === 0 ? "" : `-${number}`}`;
+}
+
+/** All of a protocol's. */
+export function endpointMaps(protocol: Protocol): readonly string[] {
+  return Array.from({ length: MAPS }, (_, number) => endpointMapOf(protocol, number * MAP_SLOTS));
 }

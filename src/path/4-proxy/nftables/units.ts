@@ -78,7 +78,8 @@ export function chainsOf(list: EndpointList, offset: number | "BLOCK"): readonly
   const ip = ipOf(list.family);
   const number = `mod ${list.slots.length}`;
   const turn = list.scheduler === "sh" ? `jhash ${ip} saddr ${number} seed 0x0` : `numgen inc ${number}`;
-  const rule = `${sentBy(list)} counter dnat ${ip} addr . port to ${turn} offset ${offset} map @${endpointMapOf(list.protocol)}`;
+  const map = endpointMapOf(list.protocol, offset === "BLOCK" ? 0 : offset);
+  const rule = `${sentBy(list)} counter dnat ${ip} addr . port to ${turn} offset ${offset} map @${map}`;
   const name = chainOf(list.key);
   if (list.affinitySeconds === undefined) return [{ name, rules: [rule] }];
   return [
@@ -121,7 +122,7 @@ function listUnit(list: EndpointList, offset: number): UnitContent {
   return {
     chains: chainsOf(list, offset),
     maps: ports.map((port) => ({ name: affinityMapOf(list.key, port), type })),
-    elements: new Map([[endpointMapOf(list.protocol), new Map(slots)]]),
+    elements: new Map([[endpointMapOf(list.protocol, offset), new Map(slots)]]),
   };
 }
 
