@@ -46,18 +46,22 @@ const address = (network: number, index: number): string =>
   `10.${network + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
 const clusterIP = (index: number): string => address(96, index + 256);
 
-const nodes: readonly KubeObject[] = [
-  {
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: { name: "node-a" },
-    spec: { podCIDR: "10.200.0.0/13" },
-    status: {
-      addresses: [{ type: "InternalIP", address: "172.30.0.11" }],
-      conditions: [{ type: "Ready", status: "True" }],
-    },
+/** The bench's own node has one of the pods; all others are elsewhere, as most are in a large cluster. */
+const nodes: readonly KubeObject[] = (
+  [
+    ["node-a", "10.200.0.0/24", "172.30.0.11"],
+    ["node-b", "10.201.0.0/16", "172.30.0.12"],
+  ] as const
+).map(([name, podCIDR, InternalIP]) => ({
+  apiVersion: "v1",
+  kind: "Node",
+  metadata: { name },
+  spec: { podCIDR },
+  status: {
+    addresses: [{ type: "InternalIP", address: InternalIP }],
+    conditions: [{ type: "Ready", status: "True" }],
   },
-];
+}));
 
 function serviceObject(index: number): KubeObject {
   const ports = [{ name: "http", protocol: "TCP", port: 80, targetPort: 8080 }];

@@ -53,6 +53,7 @@ function changesOf(before: readonly Units[], after: readonly Units[]): readonly 
   const gone: Change[] = [];
   for (const [index, units] of after.entries()) {
     const old = before[index] ?? new Map<string, Unit>();
+    if (old === units) continue;
     for (const [key, unit] of units) {
       const known = old.get(key);
       if (known !== unit) changed.push(...changeOf(known, unit));

@@ -38,31 +38,52 @@ export function unitsOf(plan: FamilyPlan, layout: Layout, previous: readonly Uni
   const kinds: Units[] = [];
   const kind = <T>(
     items: Iterable<readonly [string, T]>,
+    count: number,
     make: (item: T, key: string) => UnitContent,
   ): void => {
-    const old = previous[kinds.length];
-    const units = new Map<string, Unit>();
-    for (const [key, item] of items) {
-      const known = old?.get(key);
-      units.set(key, known?.source === item ? known : { ...make(item, key), source: item });
-    }
-    kinds.push(units);
+    const old = previous[kinds.length] ?? noUnits;
+    kinds.push(
+      old.size === count && areMadeFrom(old, items)
+        ? old
+        : new Map(
+            Array.from(items, ([key, item]) => {
+              const known = old.get(key);
+              return [key, known?.source === item ? known : { ...make(item, key), source: item }] as const;
+            }),
+          ),
+    );
   };
-  const members = (set: string, keys: Iterable<string>): void => {
-    const pairs = [...keys].map((key) => [key, set] as const);
-    kind(pairs, (_, key) => ({ chains: [], maps: [], elements: new Map([[set, new Map([[key, ""]])]]) }));
+  /** Elements of a set, by themselves. */
+  const members = (set: string, keys: ReadonlySet<string>, elementOf = (key: string) => key): void => {
+    kind(allFrom(keys, set), keys.size, (_, key) => ({
+      ...{ chains: [], maps: [] },
+      elements: new Map([[set, new Map([[elementOf(key), ""]])]]),
+    }));
   };
-  members("pod-networks", plan.podNetworks);
-  members(
-    "hairpin",
-    plan.hairpin.map((address) => `${address} . ${address}`),
-  );
-  kind(plan.lists, (list, key) => listUnit(list, layout.blocks.get(key)?.offset ?? 0));
-  kind(plan.addresses, (at) => addressUnit(at, plan));
+  members("pod-networks", new Set(plan.podNetworks));
+  members("hairpin", new Set(plan.hairpin), (address) => `${address} . ${address}`);
+  kind(plan.lists, plan.lists.size, (list, key) => listUnit(list, layout.blocks.get(key)?.offset ?? 0));
+  kind(plan.addresses, plan.addresses.size, (at) => addressUnit(at, plan));
   // Last, because other ports and addresses are refused from here on.
   members("cluster-ips", clusterIPs(plan));
-  members("service-networks", plan.serviceNetworks);
+  members("service-networks", new Set(plan.serviceNetworks));
   return kinds;
+}
+
+const noUnits: Units = new Map();
+
+function areMadeFrom(units: Units, items: Iterable<readonly [string, unknown]>): boolean {
+  for (const [key, item] of items) if (units.get(key)?.source !== item) return false;
+  return true;
+}
+
+/** Each key with the same source; can be walked through more than once. */
+function allFrom(keys: Iterable<string>, source: string): Iterable<readonly [string, string]> {
+  return {
+    *[Symbol.iterator]() {
+      for (const key of keys) yield [key, source];
+    },
+  };
 }
 
 type UnitContent = Omit<Unit, "source">;
