@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { createLive, eventually } from "../support/live.ts";
 import { startLoad, type Load } from "../support/load-at.ts";
 import type { Stream } from "../support/load.ts";
@@ -135,8 +136,13 @@ for (const mode of ["nftables", "iptables"]) {
         }),
       );
     };
+    /** kubectl notes the time of a restart in seconds, and refuses a second one in the same. */
+    let restartedIn = 0;
     const rollOver = async (deployment: string): Promise<void> => {
+      const second = (): number => Math.floor(Date.now() / 1000);
+      if (second() === restartedIn) await setTimeout(1001 - (Date.now() % 1000));
       await kubectl(`rollout restart ${deployment}`);
+      restartedIn = second();
       await kubectl(`rollout status ${deployment} --timeout=30s`);
     };
     /** Waits until no pod is on its way out. */
